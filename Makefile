@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door.  Each target is a script in vm/ that does one job; this file names them, brings
+# them what they need, and hands them the user's variables.
+
+BUILD ?= build
+# Everything relative is relative to this folder, also where a script changes into another.
+override BUILD := $(abspath $(BUILD))
+ifneq ($(KSRC),)
+override KSRC := $(abspath $(KSRC))
+endif
+ifneq ($(OUT),)
+override OUT := $(abspath $(OUT))
+endif
+export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS
+
+# The kernel's own make is started by scripts and must not take this one's variables for its own.
+MAKEOVERRIDES :=
+.NOTPARALLEL:
+
+# What is said here is the help: a target, two hashes, one line.
+.PHONY: help
+help: ## this list
+	@echo "A livepatch core for Linux 6.12.  make demo shows it, make test proves it."
+	@echo
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@echo
+	@echo "Variables: KSRC=DIR BUILD=DIR ACCEL=tcg SMP=2 MEM=1G TIMEOUT=SECONDS; README.md has more."
+
+.PHONY: deps
+deps: ## install the Debian packages that are needed
+	@vm/deps
+
+.PHONY: have-deps
+have-deps:
+	@vm/deps --check || vm/deps
+
+.PHONY: kernel
+kernel: have-deps ## unpack the host kernel, lay our tree in, build it
+	@vm/kernel
+
+.PHONY: demo
+demo: kernel ## the story of one livepatch, told by a guest
+	@vm/demo
+
+.PHONY: test
+test: kernel ## our tests in the guest, then the stock suite; TESTS='klp-x.sh' runs some
+	@vm/test own $(if $(TESTS),,stock)
+
+.PHONY: stock-test
+stock-test: kernel ## the host's own livepatch selftests, unmodified
+	@vm/test stock
+
+.PHONY: lint
+lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files
+	@vm/lint
+
+.PHONY: vm
+vm: kernel ## a root shell in the guest; RUN='command' runs one command
+	@vm/shell '$(subst ','\'',$(value RUN))'
+
+.PHONY: integrate
+integrate: ## lay our tree into your own 6.12.y tree, KSRC=DIR
+	@vm/integrate
+
+.PHONY: series
+series: have-deps ## the same as patches for git am, KSRC=DIR OUT=DIR
+	@vm/series
+
+.PHONY: print-image
+print-image: ## the path of the bzImage
+	@echo $(BUILD)/kernel/arch/x86/boot/bzImage
+
+.PHONY: print-kdir
+print-kdir: ## the folder to compile modules against
+	@echo $(BUILD)/kernel
+
+.PHONY: clean
+clean: ## remove what was built, keep the unpacked host
+	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock-tests log)
+
+.PHONY: distclean
+distclean: ## remove the whole build folder
+	@rm -rf $(BUILD)
