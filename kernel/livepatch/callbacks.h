@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LIVEPATCH_CALLBACKS_H
+#define _LIVEPATCH_CALLBACKS_H
+
+struct klp_rt_object;
+
+int klp_callbacks_prepare(struct klp_rt_object *obj);
+void klp_callbacks_publish(struct klp_rt_object *obj);
+void klp_callbacks_withdraw(struct klp_rt_object *obj);
+void klp_callbacks_release(struct klp_rt_object *obj);
+void klp_callbacks_forget(struct klp_rt_object *obj);
+
+#endif /* _LIVEPATCH_CALLBACKS_H */
