@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Redirection: calls of a function that is patched run its newest version.
+ *
+ * For each function that is patched there is one struct klp_redirect: its
+ * address, and the stack of the versions that patches have given it. The
+ * functions of an object that are new to us when it is patched make up a batch:
+ * one ftrace_ops, one filter, one registration, and a hash table in which the
+ * handler finds the redirect of the address it was called for. Functions that
+ * are patched already only get one more version, ftrace is not bothered.
+ *
+ * An address is added to the filter of a batch before the batch is registered
+ * and never later: it is register_ftrace_function() that makes direct callers,
+ * as BPF trampolines are, give way to an ops that changes where a call goes. It
+ * also means that an address is in one batch at the most, as ftrace demands of
+ * such ops.
+ *
+ * An address that has no version left is taken out of the filter; when a batch
+ * has none of either, it is unregistered. (A filter must not be emptied: an
+ * empty one stands for every function there is.)
+ */
+
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/hash.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include "redirect.h"
+#include "runtime.h"
+
+struct klp_redirect_batch;
+
+/**
+ * struct klp_redirect - an address that is redirected
+ * @ip:	    the place in the function that ftrace patches, 0 in an empty slot.
+ *	    Stays when the address is given up: others may stand behind it
+ * @newest: the version that runs, NULL for the original code
+ * @batch:  the batch whose filter has the address, NULL when it is given up
+ */
+struct klp_redirect {
+	unsigned long ip;
+	struct klp_rt_func __rcu *newest;
+	struct klp_redirect_batch *batch;
+};
+
+/**
+ * struct klp_redirect_batch - addresses that were registered together
+ * @ops:	 how ftrace knows us
+ * @node:	 in klp_batches
+ * @bits:	 log2 of the number of slots
+ * @stale:	 an address in the filter may have no version left
+ * @nr_filtered: how many addresses are in the filter
+ * @ips:	 room for as many, so that giving them up needs no memory of ours
+ * @slots:	 hash table by address, at most half full, so that a search ends soon
+ *
+ * The handler reads @bits and the addresses, which do not change after the
+ * batch has been registered, and the newest versions, which do.
+ */
+struct klp_redirect_batch {
+	struct ftrace_ops ops;
+	struct list_head node;
+	unsigned int bits;
+	bool stale;
+	unsigned int nr_filtered;
+	unsigned long *ips;
+	struct klp_redirect slots[];
+};
+
+static LIST_HEAD(klp_batches);
+
+/*
+ * The slot of @ip, or the empty one in which the search for it ends. In a batch
+ * of one address there is one slot, and the handler is called for no other.
+ */
+static __always_inline struct klp_redirect *klp_find_slot(struct klp_redirect_batch *batch,
+							  unsigned long ip)
+{
+	unsigned long mask, i;
+
+	if (!batch->bits)
+		return &batch->slots[0];
+
+	mask = BIT(batch->bits) - 1;
+	for (i = hash_long(ip, batch->bits); ; i = (i + 1) & mask) {
+		if (batch->slots[i].ip == ip || !batch->slots[i].ip)
+			return &batch->slots[i];
+	}
+}
+
+/*
+ * Called for each call of a function in the filter of a batch, in whatever
+ * context that is. Calls nothing that could be traced, so it needs no guard
+ * against recursion; an interrupt that comes in between and calls a patched
+ * function finds nothing here that it could disturb.
+ *
+ * Preemption is disabled from reading the newest version to the last use of
+ * what it points to. klp_redirect_synchronize() waits for that. RCU itself
+ * would not do, some functions are called where it is not watching.
+ */
+static void notrace klp_redirect_handler(unsigned long ip, unsigned long parent_ip,
+					 struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct klp_redirect_batch *batch = container_of(ops, struct klp_redirect_batch, ops);
+	struct klp_redirect *redirect;
+	struct klp_rt_func *func;
+
+	preempt_disable_notrace();
+
+	redirect = klp_find_slot(batch, ip);
+	/* Pairs with rcu_assign_pointer() in klp_push_version(). */
+	func = rcu_dereference_raw_check(redirect->newest);
+	if (unlikely(!func))
+		goto out;
+
+	if (unlikely(READ_ONCE(func->transition))) {
+		/*
+		 * The version and its flag have been seen, then the task's
+		 * patch_state must be that of the same transition or later. Pairs
+		 * with smp_wmb() in klp_transition_init().
+		 */
+		smp_rmb();
+		if (READ_ONCE(current->patch_state) == KLP_TRANSITION_UNPATCHED) {
+			func = rcu_dereference_raw_check(func->older);
+			if (!func)
+				goto out;
+		}
+	}
+	if (likely(!func->nop))
+		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)func->new_func);
+out:
+	preempt_enable_notrace();
+}
+
+static void klp_schedule_once(struct work_struct *work)
+{
+}
+
+/**
+ * klp_redirect_synchronize() - wait until no handler uses what it has read before
+ *
+ * Every handler that still runs afterwards has started after the call, and sees
+ * what was written before it. So has every other stretch of code that runs with
+ * preemption disabled.
+ *
+ * A CPU that has scheduled is out of the handler. Some handlers run where RCU is
+ * not watching; that is why this is not synchronize_rcu().
+ *
+ * Context: process context, sleeps.
+ */
+void klp_redirect_synchronize(void)
+{
+	schedule_on_each_cpu(klp_schedule_once);
+}
+
+static struct klp_redirect_batch *klp_alloc_batch(unsigned int nr)
+{
+	unsigned int bits = nr > 1 ? ilog2(roundup_pow_of_two(nr)) + 1 : 0;
+	struct klp_redirect_batch *batch;
+
+	batch = kvzalloc(struct_size(batch, slots, BIT(bits)), GFP_KERNEL);
+	if (!batch)
+		return NULL;
+	batch->ips = kvmalloc_array(nr, sizeof(*batch->ips), GFP_KERNEL);
+	if (!batch->ips) {
+		kvfree(batch);
+		return NULL;
+	}
+	batch->bits = bits;
+	batch->ops.func = klp_redirect_handler;
+	batch->ops.flags = FTRACE_OPS_FL_SAVE_ARGS | FTRACE_OPS_FL_IPMODIFY |
+			   FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_DYNAMIC;
+	return batch;
+}
+
+static void klp_free_batch(struct klp_redirect_batch *batch)
+{
+	ftrace_free_filter(&batch->ops);
+	kvfree(batch->ips);
+	kvfree(batch);
+}
+
+/* The redirect of an address that is in the filter of some batch. */
+static struct klp_redirect *klp_find_redirect(unsigned long ip)
+{
+	struct klp_redirect_batch *batch;
+	struct klp_redirect *redirect;
+
+	list_for_each_entry(batch, &klp_batches, node) {
+		redirect = klp_find_slot(batch, ip);
+		if (redirect->ip == ip && redirect->batch)
+			return redirect;
+	}
+	return NULL;
+}
+
+static void klp_push_version(struct klp_rt_func *func)
+{
+	struct klp_rt_func __rcu **newest = &func->redirect->newest;
+
+	RCU_INIT_POINTER(func->older, rcu_dereference_protected(*newest, true));
+	/* Pairs with the handler, which must find the version complete. */
+	rcu_assign_pointer(*newest, func);
+}
+
+/* Take a version out, wherever it is in the stack. A handler may still be in it. */
+static void klp_pop_version(struct klp_rt_func *func)
+{
+	struct klp_redirect *redirect = func->redirect;
+	struct klp_rt_func __rcu **link = &redirect->newest;
+	struct klp_rt_func *version;
+
+	while ((version = rcu_dereference_protected(*link, true)) != func)
+		link = &version->older;
+	rcu_assign_pointer(*link, rcu_dereference_protected(func->older, true));
+
+	func->redirect = NULL;
+	if (!rcu_access_pointer(redirect->newest))
+		redirect->batch->stale = true;
+}
+
+/* Set the filter of an ops to @ips and register it. */
+static int klp_register_ops(struct ftrace_ops *ops, unsigned long *ips, unsigned int nr,
+			    const char **failed)
+{
+	int ret;
+
+	*failed = "set ftrace filter";
+	ret = ftrace_set_filter_ips(ops, ips, nr, 0, 1);
+	if (ret)
+		return ret;
+	*failed = "register ftrace handler";
+	return register_ftrace_function(ops);
+}
+
+/*
+ * A batch could not be registered: which of its addresses is to blame? The last
+ * one of the shortest beginning of the list that cannot be registered either.
+ * Each try that succeeds has to be undone, so halve the list rather than walk it.
+ */
+static unsigned int klp_find_culprit(unsigned long *ips, unsigned int nr)
+{
+	unsigned int good = 0, bad = nr, middle;
+	struct klp_redirect_batch *trial;
+	const char *failed;
+
+	while (bad - good > 1) {
+		middle = good + (bad - good) / 2;
+		/* It has no version of anything: calls go where they went before. */
+		trial = klp_alloc_batch(middle);
+		if (!trial)
+			break;
+		if (klp_register_ops(&trial->ops, ips, middle, &failed)) {
+			bad = middle;
+		} else {
+			good = middle;
+			unregister_ftrace_function(&trial->ops);
+		}
+		klp_free_batch(trial);
+	}
+	return bad - 1;
+}
+
+/* Register a batch of the addresses in its list; @funcs has a function of each. */
+static int klp_register_batch(struct klp_redirect_batch *batch, struct klp_rt_func **funcs)
+{
+	const char *failed;
+	unsigned int i;
+	int ret;
+
+	ret = klp_register_ops(&batch->ops, batch->ips, batch->nr_filtered, &failed);
+	if (ret) {
+		i = klp_find_culprit(batch->ips, batch->nr_filtered);
+		pr_err("failed to %s for function '%s' (%d)\n", failed, funcs[i]->name, ret);
+		return ret;
+	}
+	list_add_tail(&batch->node, &klp_batches);
+	return 0;
+}
+
+/* Give each function a redirect, of those there are or a new one in @batch. */
+static int klp_plan_batch(struct klp_redirect_batch *batch, struct klp_rt_object *obj,
+			  struct klp_rt_func **funcs)
+{
+	struct klp_redirect *redirect;
+	struct klp_rt_func *func;
+	unsigned long ip;
+
+	klp_for_each_func(func, obj) {
+		ip = ftrace_location((unsigned long)func->old_func);
+		if (!ip) {
+			pr_err("failed to find location for function '%s'\n", func->name);
+			return -EINVAL;
+		}
+		redirect = klp_find_redirect(ip);
+		if (!redirect) {
+			/* Found in it when one function has two names. */
+			redirect = klp_find_slot(batch, ip);
+			if (!redirect->ip) {
+				redirect->ip = ip;
+				redirect->batch = batch;
+				funcs[batch->nr_filtered] = func;
+				batch->ips[batch->nr_filtered++] = ip;
+			}
+		}
+		func->redirect = redirect;
+	}
+	return 0;
+}
+
+static int klp_redirect_funcs(struct klp_rt_object *obj)
+{
+	struct klp_redirect_batch *batch;
+	struct klp_rt_func *func, **funcs;
+	int ret = -ENOMEM;
+
+	batch = klp_alloc_batch(obj->nr_funcs);
+	funcs = kvmalloc_array(obj->nr_funcs, sizeof(*funcs), GFP_KERNEL);
+	if (!batch || !funcs)
+		goto out;
+
+	ret = klp_plan_batch(batch, obj, funcs);
+	if (!ret && batch->nr_filtered)
+		ret = klp_register_batch(batch, funcs);
+	if (ret) {
+		klp_for_each_func(func, obj)
+			func->redirect = NULL;
+		goto out;
+	}
+
+	/*
+	 * Until a new redirect has a version, the handler leaves calls alone:
+	 * tasks are to run the original code when the patch is in transition, and
+	 * when it is not the object is a module that nobody runs yet.
+	 */
+	klp_for_each_func(func, obj)
+		klp_push_version(func);
+	if (batch->nr_filtered)
+		batch = NULL;
+out:
+	if (batch)
+		klp_free_batch(batch);
+	kvfree(funcs);
+	return ret;
+}
+
+/**
+ * klp_redirect_object() - send calls of an object's functions to the new ones
+ * @obj: the object, loaded, its symbols resolved
+ *
+ * While the patch is in transition, see &klp_rt_func.transition, a call goes to
+ * the version that the calling task is to see, and to the new one otherwise.
+ *
+ * Context: process context, klp_mutex held.
+ * Return: 0; -EINVAL when a function cannot be traced; an errno of ftrace, -EBUSY
+ * when another ops that changes where a call goes is on a function already, or
+ * when kernel.ftrace_enabled is 0: the function at fault is logged. -ENOMEM.
+ * Nothing is redirected then.
+ */
+int klp_redirect_object(struct klp_rt_object *obj)
+{
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (obj->nr_funcs) {
+		ret = klp_redirect_funcs(obj);
+		if (ret)
+			return ret;
+	}
+	WRITE_ONCE(obj->patched, true);
+	return 0;
+}
+
+/* Give up the addresses of a batch that have no version, and the batch with the last. */
+static void klp_trim_batch(struct klp_redirect_batch *batch)
+{
+	struct klp_redirect *redirect, *end = batch->slots + BIT(batch->bits);
+	unsigned int nr = 0;
+
+	for (redirect = batch->slots; redirect < end; redirect++) {
+		if (redirect->batch && !rcu_access_pointer(redirect->newest))
+			batch->ips[nr++] = redirect->ip;
+	}
+	if (nr == batch->nr_filtered) {
+		list_del(&batch->node);
+		/* Waits until no task is in our handler or in the trampoline to it. */
+		if (!unregister_ftrace_function(&batch->ops))
+			klp_free_batch(batch);
+		/* Else ftrace has shut itself down, and nobody knows what it still uses. */
+		return;
+	}
+
+	/* Short of memory, they stay and do no harm until the next time. */
+	if (nr && ftrace_set_filter_ips(&batch->ops, batch->ips, nr, 1, 0))
+		return;
+
+	for (redirect = batch->slots; redirect < end; redirect++) {
+		if (!rcu_access_pointer(redirect->newest))
+			redirect->batch = NULL;
+	}
+	batch->nr_filtered -= nr;
+	batch->stale = false;
+}
+
+static void klp_trim_batches(void)
+{
+	struct klp_redirect_batch *batch, *next;
+
+	list_for_each_entry_safe(batch, next, &klp_batches, node) {
+		if (batch->stale)
+			klp_trim_batch(batch);
+	}
+}
+
+/**
+ * klp_unredirect_object() - take back what klp_redirect_object() has done
+ * @obj: the object
+ *
+ * A handler may be using the functions still, until klp_redirect_synchronize().
+ *
+ * Context: process context, klp_mutex held.
+ */
+void klp_unredirect_object(struct klp_rt_object *obj)
+{
+	struct klp_rt_func *func;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (!obj->patched)
+		return;
+	klp_for_each_func(func, obj)
+		klp_pop_version(func);
+	klp_trim_batches();
+	WRITE_ONCE(obj->patched, false);
+}
+
+/**
+ * klp_unredirect_nops() - likewise for nothing but the nops of an object
+ * @obj: the object
+ *
+ * Context: process context, klp_mutex held.
+ */
+void klp_unredirect_nops(struct klp_rt_object *obj)
+{
+	struct klp_rt_func *func;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (!obj->patched)
+		return;
+	klp_for_each_func(func, obj) {
+		if (func->nop)
+			klp_pop_version(func);
+	}
+	klp_trim_batches();
+}
+
+/**
+ * klp_redirect_forget_module() - a module goes, and its addresses with it
+ * @mod: the module; no patch redirects it any more
+ *
+ * An address that could not be taken out of a filter, for want of memory, must
+ * not be found again when another module's function comes to stand there.
+ *
+ * Context: process context, klp_mutex held.
+ */
+void klp_redirect_forget_module(struct module *mod)
+{
+	struct klp_redirect_batch *batch, *next;
+	struct klp_redirect *redirect, *end;
+
+	lockdep_assert_held(&klp_mutex);
+
+	list_for_each_entry_safe(batch, next, &klp_batches, node) {
+		if (!batch->stale)
+			continue;
+		end = batch->slots + BIT(batch->bits);
+		for (redirect = batch->slots; redirect < end; redirect++) {
+			if (!redirect->batch || !within_module(redirect->ip, mod))
+				continue;
+			redirect->batch = NULL;
+			batch->nr_filtered--;
+		}
+		if (!batch->nr_filtered)
+			klp_trim_batch(batch);
+	}
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LIVEPATCH_REDIRECT_H
+#define _LIVEPATCH_REDIRECT_H
+
+struct klp_rt_object;
+struct module;
+
+int klp_redirect_object(struct klp_rt_object *obj);
+void klp_unredirect_object(struct klp_rt_object *obj);
+void klp_unredirect_nops(struct klp_rt_object *obj);
+void klp_redirect_forget_module(struct module *mod);
+void klp_redirect_synchronize(void);
+
+#endif /* _LIVEPATCH_REDIRECT_H */
