@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Symbols: where the functions of an object are, and the relocations of a
+ * livepatch module against symbols that are not exported to it. The format of
+ * the latter is laid down in Documentation/livepatch/module-elf-format.rst.
+ */
+
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/kstrtox.h>
+#include <linux/mm.h>
+#include <linux/moduleloader.h>
+#include <linux/string.h>
+#include "runtime.h"
+#include "symbols.h"
+
+#define KLP_RELA_PREFIX	".klp.rela."
+#define KLP_SYM_PREFIX	".klp.sym."
+
+/* What @count symbols called @name say about the one at position @sympos. */
+static int klp_check_symbol(const char *objname, const char *name, unsigned long sympos,
+			    unsigned long count)
+{
+	if (!count) {
+		pr_err("symbol '%s' not found in symbol table\n", name);
+		return -EINVAL;
+	}
+	if (!sympos && count > 1) {
+		pr_err("unresolvable ambiguity for symbol '%s' in object '%s'\n", name, objname);
+		return -EINVAL;
+	}
+	if (sympos > count) {
+		pr_err("symbol position %lu for symbol '%s' in object '%s' not found\n", sympos,
+		       name, objname);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* A look-up of one symbol. */
+struct klp_symbol {
+	const char *name;
+	unsigned long sympos;
+	unsigned long count;
+	unsigned long addr;
+};
+
+static int klp_count_vmlinux_symbol(void *data, unsigned long addr)
+{
+	struct klp_symbol *sym = data;
+
+	if (++sym->count == (sym->sympos ?: 1))
+		sym->addr = addr;
+	return 0;
+}
+
+static int klp_count_module_symbol(void *data, const char *name, unsigned long addr)
+{
+	struct klp_symbol *sym = data;
+
+	if (strcmp(name, sym->name))
+		return 0;
+	return klp_count_vmlinux_symbol(data, addr);
+}
+
+static int klp_find_symbol(const char *objname, const char *name, unsigned long sympos,
+			   unsigned long *addr)
+{
+	struct klp_symbol sym = { .name = name, .sympos = sympos };
+	int ret;
+
+	if (strcmp(objname, "vmlinux"))
+		module_kallsyms_on_each_symbol(objname, klp_count_module_symbol, &sym);
+	else
+		kallsyms_on_each_match_symbol(klp_count_vmlinux_symbol, name, &sym);
+
+	ret = klp_check_symbol(objname, name, sympos, sym.count);
+	if (!ret)
+		*addr = sym.addr;
+	return ret;
+}
+
+/*
+ * A look-up of all functions of an object. Functions that share a name stand
+ * side by side in the object's index; what belongs to a name is kept at the
+ * place of the first of them.
+ */
+struct klp_object_search {
+	struct klp_rt_object *obj;
+	unsigned long *counts;
+	unsigned int first;
+};
+
+static bool klp_search_same_name(const struct klp_object_search *search, unsigned int i)
+{
+	const struct klp_rt_object *obj = search->obj;
+
+	return i < obj->nr_funcs &&
+	       !strcmp(obj->by_name[i]->name, obj->by_name[search->first]->name);
+}
+
+static int klp_search_match(void *data, unsigned long addr)
+{
+	struct klp_object_search *search = data;
+	unsigned long position = ++search->counts[search->first];
+	unsigned int i;
+
+	for (i = search->first; klp_search_same_name(search, i); i++) {
+		if (klp_func_position(search->obj->by_name[i]) == position)
+			search->obj->by_name[i]->old_func = (void *)addr;
+	}
+	return 0;
+}
+
+static int klp_search_module_symbol(void *data, const char *name, unsigned long addr)
+{
+	struct klp_object_search *search = data;
+	struct klp_rt_object *obj = search->obj;
+	unsigned int low = 0, high = obj->nr_funcs;
+
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (strcmp(obj->by_name[mid]->name, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == obj->nr_funcs || strcmp(obj->by_name[low]->name, name))
+		return 0;
+
+	search->first = low;
+	return klp_search_match(search, addr);
+}
+
+static int klp_find_functions(struct klp_rt_object *obj)
+{
+	struct klp_object_search search = { .obj = obj };
+	unsigned int i;
+	int ret = 0;
+
+	if (!obj->nr_funcs)
+		return 0;
+
+	search.counts = kvcalloc(obj->nr_funcs, sizeof(*search.counts), GFP_KERNEL);
+	if (!search.counts)
+		return -ENOMEM;
+
+	/*
+	 * The symbols of vmlinux are sorted by name. Those of a module are not,
+	 * so they are all looked at, once.
+	 */
+	if (obj->name)
+		module_kallsyms_on_each_symbol(obj->name, klp_search_module_symbol, &search);
+
+	search.first = 0;
+	for (i = 0; i < obj->nr_funcs && !ret; i++) {
+		struct klp_rt_func *func = obj->by_name[i];
+
+		if (!klp_search_same_name(&search, i) || !i) {
+			search.first = i;
+			if (!obj->name)
+				kallsyms_on_each_match_symbol(klp_search_match, func->name,
+							      &search);
+		}
+		ret = klp_check_symbol(klp_object_name(obj), func->name, func->sympos,
+				       search.counts[search.first]);
+	}
+	kvfree(search.counts);
+	return ret;
+}
+
+static int klp_find_sizes(struct klp_rt_func *func)
+{
+	unsigned long offset;
+
+	if (!kallsyms_lookup_size_offset((unsigned long)func->old_func, &func->old_size,
+					 &offset)) {
+		pr_err("kallsyms size lookup failed for '%s'\n", func->name);
+		return -ENOENT;
+	}
+	if (func->nop) {
+		func->new_func = func->old_func;
+		func->new_size = func->old_size;
+		return 0;
+	}
+	if (!kallsyms_lookup_size_offset((unsigned long)func->new_func, &func->new_size,
+					 &offset)) {
+		pr_err("kallsyms size lookup failed for '%s' replacement\n", func->name);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/* Copy the part of @from up to @end to @to; is it there, and short enough? */
+static bool klp_copy_part(char *to, size_t size, const char *from, const char *end)
+{
+	if (!end || end == from || end - from >= size)
+		return false;
+	memcpy(to, from, end - from);
+	to[end - from] = '\0';
+	return true;
+}
+
+/* .klp.rela.<object>.<section> */
+static int klp_parse_section_name(const char *secname, char *objname)
+{
+	const char *name = secname;
+
+	if (str_has_prefix(name, KLP_RELA_PREFIX)) {
+		name += strlen(KLP_RELA_PREFIX);
+		if (klp_copy_part(objname, MODULE_NAME_LEN, name, strchrnul(name, '.')))
+			return 0;
+	}
+	pr_err("section %s has an incorrectly formatted name\n", secname);
+	return -EINVAL;
+}
+
+/* .klp.sym.<object>.<symbol>,<position>; the symbol may have dots of its own. */
+static int klp_parse_symbol_name(const char *symname, char *objname, char *name,
+				 unsigned long *sympos)
+{
+	const char *part, *end;
+
+	if (!str_has_prefix(symname, KLP_SYM_PREFIX))
+		goto malformed;
+	part = symname + strlen(KLP_SYM_PREFIX);
+	end = strchr(part, '.');
+	if (!klp_copy_part(objname, MODULE_NAME_LEN, part, end))
+		goto malformed;
+	part = end + 1;
+	end = strchr(part, ',');
+	if (!klp_copy_part(name, KSYM_NAME_LEN, part, end))
+		goto malformed;
+	if (kstrtoul(end + 1, 10, sympos))
+		goto malformed;
+	return 0;
+
+malformed:
+	pr_err("symbol %s has an incorrectly formatted name\n", symname);
+	return -EINVAL;
+}
+
+static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char *sec_objname,
+				   char *namebuf)
+{
+	char objname[MODULE_NAME_LEN];
+	unsigned long sympos, addr;
+	int ret;
+
+	if (sym->st_shndx != SHN_LIVEPATCH) {
+		pr_err("symbol %s is not marked as a livepatch symbol\n", symname);
+		return -EINVAL;
+	}
+	ret = klp_parse_symbol_name(symname, objname, namebuf, &sympos);
+	if (ret)
+		return ret;
+
+	/*
+	 * The special sections of a livepatch module (jump labels, alternatives)
+	 * are processed while it loads. What they may refer to has to be there
+	 * by then: a symbol of vmlinux that is filled in when some module comes
+	 * would be late.
+	 */
+	if (!strcmp(objname, "vmlinux") && strcmp(sec_objname, "vmlinux")) {
+		pr_err("invalid access to vmlinux symbol '%s' from module-specific livepatch relocation section\n",
+		       namebuf);
+		return -EINVAL;
+	}
+	ret = klp_find_symbol(objname, namebuf, sympos, &addr);
+	if (!ret)
+		sym->st_value = addr;
+	return ret;
+}
+
+/* Give each symbol that a relocation of @rela_section uses its address. */
+static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *symtab_section,
+			       const char *symnames, const char *sec_objname)
+{
+	Elf_Sym *syms = (Elf_Sym *)symtab_section->sh_addr;
+	size_t nr_syms = symtab_section->sh_size / sizeof(*syms);
+	Elf_Rela *relas = (Elf_Rela *)rela_section->sh_addr;
+	size_t nr_relas = rela_section->sh_size / sizeof(*relas);
+	size_t i, sym;
+	char *namebuf;
+	int ret = 0;
+
+	namebuf = kmalloc(KSYM_NAME_LEN, GFP_KERNEL);
+	if (!namebuf)
+		return -ENOMEM;
+
+	for (i = 0; i < nr_relas && !ret; i++) {
+		sym = ELF_R_SYM(relas[i].r_info);
+		if (sym >= nr_syms) {
+			pr_err("relocation %zu for object '%s' refers to symbol %zu of %zu\n", i,
+			       sec_objname, sym, nr_syms);
+			ret = -EINVAL;
+			break;
+		}
+		ret = klp_resolve_rela_symbol(&syms[sym], symnames + syms[sym].st_name,
+					      sec_objname, namebuf);
+	}
+	kfree(namebuf);
+	return ret;
+}
+
+/* For architectures on which a relocation can be written over another. */
+void __weak clear_relocate_add(Elf_Shdr *sections, const char *symnames, unsigned int symtab,
+			       unsigned int rela_section, struct module *mod)
+{
+}
+
+/**
+ * klp_apply_section_relocs() - write one section of livepatch relocations
+ * @mod:      the livepatch module
+ * @sections: its section headers
+ * @secnames: names of the sections
+ * @symnames: names of the symbols
+ * @symtab:   index of the symbol table
+ * @index:    index of the section, one that is flagged SHF_RELA_LIVEPATCH
+ * @objname:  write it if it belongs to this module; NULL for vmlinux
+ *
+ * The module loader calls this for every such section of a livepatch module
+ * before the module is complete, with @objname NULL. The sections of a module
+ * are written when that module comes.
+ *
+ * Context: process context, may sleep.
+ * Return: 0, also when the section belongs to another object; -EINVAL for a
+ * malformed section or symbol, and for a symbol that is not there, logged;
+ * -ENOMEM; -ENOEXEC when the architecture refuses a relocation.
+ */
+int klp_apply_section_relocs(struct module *mod, Elf_Shdr *sections, const char *secnames,
+			     const char *symnames, unsigned int symtab, unsigned int index,
+			     const char *objname)
+{
+	const char *secname = secnames + sections[index].sh_name;
+	char sec_objname[MODULE_NAME_LEN];
+	int ret;
+
+	ret = klp_parse_section_name(secname, sec_objname);
+	if (ret)
+		return ret;
+
+	/* A section that is needed later must not go with the module's file. */
+	if (!(sections[index].sh_flags & SHF_ALLOC) && strcmp(sec_objname, "vmlinux")) {
+		pr_err("section %s is not kept in memory\n", secname);
+		return -EINVAL;
+	}
+	if (strcmp(sec_objname, objname ?: "vmlinux"))
+		return 0;
+
+	ret = klp_resolve_section(&sections[index], &sections[symtab], symnames, sec_objname);
+	return ret ?: apply_relocate_add(sections, symnames, symtab, index, mod);
+}
+
+static int klp_apply_object_relocs(struct klp_rt_object *obj)
+{
+	struct module *mod = obj->patch->mod;
+	struct klp_modinfo *elf = mod->klp_info;
+	unsigned int index;
+	int ret = 0;
+
+	for (index = 1; index < elf->hdr.e_shnum && !ret; index++) {
+		if (elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH)
+			ret = klp_apply_section_relocs(mod, elf->sechdrs, elf->secstrings,
+						       mod->core_kallsyms.strtab, elf->symndx,
+						       index, obj->name);
+	}
+	return ret;
+}
+
+static bool klp_section_is_for(const struct klp_modinfo *elf, unsigned int index,
+			       const char *objname)
+{
+	const char *name = elf->secstrings + elf->sechdrs[index].sh_name;
+	size_t len = strlen(objname);
+
+	if (!(elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH))
+		return false;
+	name += str_has_prefix(name, KLP_RELA_PREFIX);
+	return !strncmp(name, objname, len) && (!name[len] || name[len] == '.');
+}
+
+static void klp_clear_object_relocs(struct klp_rt_object *obj)
+{
+	struct module *mod = obj->patch->mod;
+	struct klp_modinfo *elf = mod->klp_info;
+	unsigned int index;
+
+	for (index = 1; index < elf->hdr.e_shnum; index++) {
+		if (klp_section_is_for(elf, index, obj->name))
+			clear_relocate_add(elf->sechdrs, mod->core_kallsyms.strtab, elf->symndx,
+					   index, mod);
+	}
+}
+
+/**
+ * klp_symbols_resolve() - find the code of an object that has been loaded
+ * @obj: the object
+ *
+ * Writes the relocations of the patch against this module, and fills in
+ * addresses and sizes of its functions. Those of vmlinux have been written when
+ * the livepatch module was loaded.
+ *
+ * Context: process context, klp_mutex held.
+ * Return: 0; -EINVAL when a symbol is missing or ambiguous or a relocation
+ * malformed, -ENOENT when a size is unknown, both logged; -ENOMEM; -ENOEXEC from
+ * the architecture. Nothing is left to be undone then.
+ */
+int klp_symbols_resolve(struct klp_rt_object *obj)
+{
+	struct klp_rt_func *func;
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (obj->name) {
+		ret = klp_apply_object_relocs(obj);
+		if (ret)
+			goto err;
+	}
+	ret = klp_find_functions(obj);
+	if (ret)
+		goto err;
+	klp_for_each_func(func, obj) {
+		ret = klp_find_sizes(func);
+		if (ret)
+			goto err;
+	}
+	return 0;
+
+err:
+	klp_symbols_release(obj);
+	return ret;
+}
+
+/**
+ * klp_symbols_release() - forget the code of an object that goes
+ * @obj: the object
+ *
+ * Clears the relocations of the patch against this module: some architectures
+ * refuse to write over those of the last time when the module comes again.
+ *
+ * Context: process context, klp_mutex held.
+ */
+void klp_symbols_release(struct klp_rt_object *obj)
+{
+	struct klp_rt_func *func;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (obj->name)
+		klp_clear_object_relocs(obj);
+	klp_for_each_func(func, obj) {
+		if (func->nop)
+			func->new_func = NULL;
+		func->old_func = NULL;
+	}
+}
