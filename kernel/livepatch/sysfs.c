@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/livepatch, as Documentation/ABI/testing/sysfs-kernel-livepatch
+ * describes it:
+ *
+ *	<patch>/enabled, transition, force, replace, stack_order
+ *	<patch>/<object>/patched
+ *	<patch>/<object>/<function,sympos>/
+ *
+ * Nothing that is read here takes klp_mutex: a callback may hold it for as long
+ * as it likes. A file is gone before the object behind it is, so the object
+ * needs no reference either.
+ */
+
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/kernfs.h>
+#include <linux/kstrtox.h>
+#include <linux/sysfs.h>
+#include "runtime.h"
+#include "sysfs.h"
+
+static struct kobject *klp_root;
+static const struct klp_sysfs_requests *klp_requests;
+
+static struct klp_rt_patch *to_patch(struct kobject *kobj)
+{
+	return container_of(kobj, struct klp_rt_patch, kobj);
+}
+
+static struct klp_rt_object *to_object(struct kobject *kobj)
+{
+	return container_of(kobj, struct klp_rt_object, kobj);
+}
+
+static ssize_t enabled_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(to_patch(dir)->enabled));
+}
+
+/* What has been written to a file that takes a truth value. */
+static int klp_parse_bool(struct klp_rt_patch *patch, struct kobj_attribute *file,
+			  const char *buf, bool *value)
+{
+	int ret = kstrtobool(buf, value);
+
+	if (ret)
+		pr_err("'%s' of patch '%s' takes 0 or 1\n", file->attr.name, patch->name);
+	return ret;
+}
+
+static ssize_t enabled_store(struct kobject *dir, struct kobj_attribute *file,
+			     const char *buf, size_t count)
+{
+	struct klp_rt_patch *patch = to_patch(dir);
+	bool enable;
+	int ret;
+
+	ret = klp_parse_bool(patch, file, buf, &enable);
+	if (!ret)
+		ret = klp_requests->enable(patch, enable);
+	return ret ?: count;
+}
+
+static ssize_t transition_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(klp_transition_patch) == to_patch(dir));
+}
+
+static ssize_t force_store(struct kobject *dir, struct kobj_attribute *file,
+			   const char *buf, size_t count)
+{
+	struct klp_rt_patch *patch = to_patch(dir);
+	bool force;
+	int ret;
+
+	ret = klp_parse_bool(patch, file, buf, &force);
+	if (!ret && force)
+		ret = klp_requests->force(patch);
+	return ret ?: count;
+}
+
+static ssize_t replace_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_patch(dir)->replace);
+}
+
+static ssize_t stack_order_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_patch(dir)->stack_order));
+}
+
+static ssize_t patched_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(to_object(dir)->patched));
+}
+
+static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
+static struct kobj_attribute transition_attr = __ATTR_RO(transition);
+static struct kobj_attribute force_attr = __ATTR_WO(force);
+static struct kobj_attribute replace_attr = __ATTR_RO(replace);
+static struct kobj_attribute stack_order_attr = __ATTR_RO(stack_order);
+static struct kobj_attribute patched_attr = __ATTR_RO(patched);
+
+static struct attribute *klp_patch_attrs[] = {
+	&enabled_attr.attr,
+	&transition_attr.attr,
+	&force_attr.attr,
+	&replace_attr.attr,
+	&stack_order_attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(klp_patch);
+
+static struct attribute *klp_object_attrs[] = {
+	&patched_attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(klp_object);
+
+static void klp_release_patch(struct kobject *kobj)
+{
+	kfree(to_patch(kobj));
+}
+
+static void klp_release_object(struct kobject *kobj)
+{
+	kfree(to_object(kobj));
+}
+
+static void klp_release_func(struct kobject *kobj)
+{
+	kfree(container_of(kobj, struct klp_rt_func, kobj));
+}
+
+static const struct kobj_type klp_patch_ktype = {
+	.release = klp_release_patch,
+	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = klp_patch_groups,
+};
+
+static const struct kobj_type klp_object_ktype = {
+	.release = klp_release_object,
+	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = klp_object_groups,
+};
+
+static const struct kobj_type klp_func_ktype = {
+	.release = klp_release_func,
+	.sysfs_ops = &kobj_sysfs_ops,
+};
+
+void klp_sysfs_init_patch(struct klp_rt_patch *patch)
+{
+	kobject_init(&patch->kobj, &klp_patch_ktype);
+}
+
+void klp_sysfs_init_object(struct klp_rt_object *obj)
+{
+	kobject_init(&obj->kobj, &klp_object_ktype);
+}
+
+void klp_sysfs_init_func(struct klp_rt_func *func)
+{
+	kobject_init(&func->kobj, &klp_func_ktype);
+}
+
+static bool klp_sysfs_exists(struct kobject *parent, const char *name)
+{
+	struct kernfs_node *kn = kernfs_find_and_get(parent->sd, name);
+
+	kernfs_put(kn);
+	return kn;
+}
+
+/**
+ * klp_sysfs_add_patch() - put a patch, its objects and functions into sysfs
+ * @patch: the patch
+ *
+ * On failure what is there already stays, klp_sysfs_destroy() removes it.
+ *
+ * Context: process context, klp_mutex held.
+ * Return: 0; -EEXIST when a patch of the module has not left yet, or when an
+ * object is called like one of the patch's files, logged; -ENOMEM.
+ */
+int klp_sysfs_add_patch(struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj;
+	struct klp_rt_func *func;
+	int ret;
+
+	/* Asked for before, because kobject_add() answers with a stack dump. */
+	if (klp_sysfs_exists(klp_root, patch->name)) {
+		pr_err("a patch of module '%s' is there already\n", patch->name);
+		return -EEXIST;
+	}
+	ret = kobject_add(&patch->kobj, klp_root, "%s", patch->name);
+	if (ret)
+		return ret;
+
+	klp_for_each_object(obj, patch) {
+		if (klp_sysfs_exists(&patch->kobj, klp_object_name(obj))) {
+			pr_err("an object cannot be called '%s'\n", klp_object_name(obj));
+			return -EEXIST;
+		}
+		ret = kobject_add(&obj->kobj, &patch->kobj, "%s", klp_object_name(obj));
+		if (ret)
+			return ret;
+		klp_for_each_func(func, obj) {
+			ret = kobject_add(&func->kobj, &obj->kobj, "%s,%lu", func->name,
+					  klp_func_position(func));
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Take @kobj out of sysfs now, whoever still holds a reference to it, and put
+ * ours. Children must have gone before.
+ */
+void klp_sysfs_destroy(struct kobject *kobj)
+{
+	if (kobj->state_in_sysfs)
+		kobject_del(kobj);
+	kobject_put(kobj);
+}
+
+bool klp_sysfs_ready(void)
+{
+	return klp_root;
+}
+
+int __init klp_sysfs_setup(const struct klp_sysfs_requests *requests)
+{
+	klp_requests = requests;
+	klp_root = kobject_create_and_add("livepatch", kernel_kobj);
+	return klp_root ? 0 : -ENOMEM;
+}

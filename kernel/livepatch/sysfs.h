@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LIVEPATCH_SYSFS_H
+#define _LIVEPATCH_SYSFS_H
+
+#include <linux/types.h>
+
+struct kobject;
+struct klp_rt_func;
+struct klp_rt_object;
+struct klp_rt_patch;
+
+/**
+ * struct klp_sysfs_requests - what a write to a file asks the core for
+ * @enable: switch a patch on or off
+ * @force:  switch all tasks that are left at once
+ *
+ * Each is called without klp_mutex held, returns 0 or an errno for the writer,
+ * and logs what the latter is for.
+ */
+struct klp_sysfs_requests {
+	int (*enable)(struct klp_rt_patch *patch, bool enable);
+	int (*force)(struct klp_rt_patch *patch);
+};
+
+int klp_sysfs_setup(const struct klp_sysfs_requests *requests);
+bool klp_sysfs_ready(void);
+
+void klp_sysfs_init_patch(struct klp_rt_patch *patch);
+void klp_sysfs_init_object(struct klp_rt_object *obj);
+void klp_sysfs_init_func(struct klp_rt_func *func);
+int klp_sysfs_add_patch(struct klp_rt_patch *patch);
+void klp_sysfs_destroy(struct kobject *kobj);
+
+#endif /* _LIVEPATCH_SYSFS_H */
