@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Shadow variables: data that a patch attaches to an object of the kernel when
+ * it cannot add a member to its type. A variable is known by the address of the
+ * object and a number that patch authors agree upon.
+ *
+ * Looking one up takes no lock. Constructors and destructors run with
+ * klp_shadow_lock held, so that for each variable they run in turn and nobody
+ * is handed one that is half made.
+ */
+
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/hashtable.h>
+#include <linux/livepatch.h>
+#include <linux/slab.h>
+
+/**
+ * struct klp_shadow_var - a shadow variable
+ * @node: in klp_shadow_vars, by address of the object
+ * @rcu:  to free it when nobody who looked it up can still be at the entry
+ * @obj:  the object it is attached to, not dereferenced here
+ * @id:   its number
+ * @data: the user's
+ */
+struct klp_shadow_var {
+	struct hlist_node node;
+	struct rcu_head rcu;
+	void *obj;
+	unsigned long id;
+	char data[] __aligned(__alignof__(unsigned long long));
+};
+
+static DEFINE_HASHTABLE(klp_shadow_vars, 12);
+
+/* Taken with interrupts off: shadow variables are used in any context. */
+static DEFINE_SPINLOCK(klp_shadow_lock);
+
+/* With rcu_read_lock() or klp_shadow_lock held. */
+static struct klp_shadow_var *klp_shadow_find(void *obj, unsigned long id)
+{
+	struct klp_shadow_var *var;
+
+	hash_for_each_possible_rcu(klp_shadow_vars, var, node, (unsigned long)obj,
+				   lockdep_is_held(&klp_shadow_lock)) {
+		if (var->id == id && var->obj == obj)
+			return var;
+	}
+	return NULL;
+}
+
+/**
+ * klp_shadow_get() - look up a shadow variable
+ * @obj: the object
+ * @id:  the variable's number
+ *
+ * Context: any. The caller sees to it that nobody frees the variable while it
+ * is used.
+ * Return: the variable's data, or NULL when @obj has none of that number.
+ */
+void *klp_shadow_get(void *obj, unsigned long id)
+{
+	struct klp_shadow_var *var;
+
+	guard(rcu)();
+	var = klp_shadow_find(obj, id);
+	return var ? var->data : NULL;
+}
+EXPORT_SYMBOL_GPL(klp_shadow_get);
+
+/* How a new variable is filled in. */
+struct klp_shadow_init {
+	klp_shadow_ctor_t ctor;
+	void *ctor_data;
+};
+
+/* Construct @var and attach it to @obj. */
+static bool klp_shadow_attach(struct klp_shadow_var *var, void *obj, unsigned long id,
+			      const struct klp_shadow_init *init)
+{
+	int ret = init->ctor ? init->ctor(obj, var->data, init->ctor_data) : 0;
+
+	if (ret) {
+		pr_err("Failed to construct shadow variable <%p, %lx> (%d)\n", obj, id, ret);
+		return false;
+	}
+	var->obj = obj;
+	var->id = id;
+	hash_add_rcu(klp_shadow_vars, &var->node, (unsigned long)obj);
+	return true;
+}
+
+/* @spare is for when it is not there yet, and is freed when it is not used. */
+static struct klp_shadow_var *klp_shadow_find_or_attach(void *obj, unsigned long id,
+							struct klp_shadow_var *spare,
+							const struct klp_shadow_init *init,
+							bool *found)
+{
+	struct klp_shadow_var *var;
+
+	scoped_guard(spinlock_irqsave, &klp_shadow_lock) {
+		var = klp_shadow_find(obj, id);
+		*found = var;
+		if (!var && spare && klp_shadow_attach(spare, obj, id, init)) {
+			var = spare;
+			spare = NULL;
+		}
+	}
+	kfree(spare);
+	return var;
+}
+
+static struct klp_shadow_var *klp_shadow_make(size_t size, gfp_t gfp_flags)
+{
+	return kzalloc(struct_size_t(struct klp_shadow_var, data, size), gfp_flags);
+}
+
+/**
+ * klp_shadow_alloc() - attach a new shadow variable to an object
+ * @obj:       the object
+ * @id:	       the variable's number
+ * @size:      bytes of data, zeroed
+ * @gfp_flags: how to allocate them
+ * @ctor:      called to fill in the data, or NULL. A value other than 0 stops it
+ * @ctor_data: handed to @ctor
+ *
+ * Context: any that @gfp_flags allow; @ctor is called with a spinlock held and
+ * interrupts off.
+ * Return: the variable's data; NULL when there is no memory, when @ctor refuses,
+ * logged, and when @obj has a variable of that number already, which is warned
+ * of.
+ */
+void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+		       klp_shadow_ctor_t ctor, void *ctor_data)
+{
+	const struct klp_shadow_init init = { ctor, ctor_data };
+	struct klp_shadow_var *var;
+	bool found;
+
+	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(size, gfp_flags), &init, &found);
+	if (WARN(found, "Duplicate shadow variable <%p, %lx>\n", obj, id))
+		return NULL;
+	return var ? var->data : NULL;
+}
+EXPORT_SYMBOL_GPL(klp_shadow_alloc);
+
+/**
+ * klp_shadow_get_or_alloc() - look up a shadow variable or attach a new one
+ * @obj:       the object
+ * @id:	       the variable's number
+ * @size:      bytes of data, zeroed, if it is new
+ * @gfp_flags: how to allocate them
+ * @ctor:      called to fill in the data if it is new, or NULL
+ * @ctor_data: handed to @ctor
+ *
+ * Of several callers at once, one attaches it and all get the same.
+ *
+ * Context: any that @gfp_flags allow; @ctor is called with a spinlock held and
+ * interrupts off.
+ * Return: the variable's data; NULL when it is not there and there is no memory
+ * or @ctor refuses, logged.
+ */
+void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+			      klp_shadow_ctor_t ctor, void *ctor_data)
+{
+	const struct klp_shadow_init init = { ctor, ctor_data };
+	void *data = klp_shadow_get(obj, id);
+	struct klp_shadow_var *var;
+	bool found;
+
+	if (data)
+		return data;
+	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(size, gfp_flags), &init, &found);
+	return var ? var->data : NULL;
+}
+EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
+
+static void klp_shadow_detach(struct klp_shadow_var *var, klp_shadow_dtor_t dtor)
+{
+	hash_del_rcu(&var->node);
+	if (dtor)
+		dtor(var->obj, var->data);
+	kfree_rcu(var, rcu);
+}
+
+/**
+ * klp_shadow_free() - detach a shadow variable and free it
+ * @obj:  the object
+ * @id:	  the variable's number
+ * @dtor: called before, or NULL
+ *
+ * Does nothing when there is no such variable.
+ *
+ * Context: any; @dtor is called with a spinlock held and interrupts off.
+ */
+void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
+{
+	struct klp_shadow_var *var;
+
+	scoped_guard(spinlock_irqsave, &klp_shadow_lock) {
+		var = klp_shadow_find(obj, id);
+		if (var)
+			klp_shadow_detach(var, dtor);
+	}
+}
+EXPORT_SYMBOL_GPL(klp_shadow_free);
+
+/**
+ * klp_shadow_free_all() - detach and free the variables of one number from all objects
+ * @id:	  the variables' number
+ * @dtor: called for each before, or NULL
+ *
+ * Context: any; @dtor is called with a spinlock held and interrupts off.
+ */
+void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
+{
+	struct klp_shadow_var *var;
+	struct hlist_node *next;
+	unsigned int bucket;
+
+	scoped_guard(spinlock_irqsave, &klp_shadow_lock) {
+		hash_for_each_safe(klp_shadow_vars, bucket, next, var, node) {
+			if (var->id == id)
+				klp_shadow_detach(var, dtor);
+		}
+	}
+}
+EXPORT_SYMBOL_GPL(klp_shadow_free_all);
