@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Life of a patch: checked, enabled, disabled, replaced, freed.
+ */
+
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/err.h>
+#include <linux/init.h>
+#include "callbacks.h"
+#include "redirect.h"
+#include "runtime.h"
+#include "stackcheck.h"
+#include "state.h"
+#include "symbols.h"
+#include "sysfs.h"
+#include "transition.h"
+
+/* Take a patch apart that nothing runs any more. It is not on the stack of patches. */
+static void klp_free_patch(struct klp_rt_patch *patch)
+{
+	struct module *mod = patch->forced ? NULL : patch->mod;
+
+	klp_rt_destroy_patch(patch);
+	/* The module may go with this, and the description with the module. */
+	module_put(mod);
+}
+
+static void klp_free_work_fn(struct work_struct *work)
+{
+	klp_free_patch(container_of(work, struct klp_rt_patch, free_work));
+}
+
+/*
+ * Let a patch go that has been disabled or replaced. Not on the spot: the
+ * request may have come through one of the files that go with it.
+ */
+static void klp_retire_patch(struct klp_rt_patch *patch)
+{
+	klp_rt_unlink_patch(patch);
+	schedule_work(&patch->free_work);
+}
+
+/* The transition of @patch is over. */
+static void klp_transition_finished(struct klp_rt_patch *patch)
+{
+	struct klp_rt_patch *old, *next;
+
+	if (!patch->enabled) {
+		klp_retire_patch(patch);
+		return;
+	}
+	if (!patch->replace)
+		return;
+	list_for_each_entry_safe(old, next, &klp_patches, node) {
+		if (old != patch)
+			klp_retire_patch(old);
+	}
+}
+
+/* One transition at a time: say so if there is one. */
+static bool klp_transition_in_the_way(const char *name, const char *request)
+{
+	if (!klp_transition_patch)
+		return false;
+	pr_err("patch '%s' cannot be %s while '%s' is in transition\n", name, request,
+	       klp_transition_patch->name);
+	return true;
+}
+
+static int klp_apply_object(struct klp_rt_object *obj)
+{
+	int ret;
+
+	ret = klp_callbacks_prepare(obj);
+	if (ret) {
+		pr_warn("pre-patch callback failed for object '%s'\n", klp_object_name(obj));
+		return ret;
+	}
+	ret = klp_redirect_object(obj);
+	if (ret)
+		pr_warn("failed to patch object '%s'\n", klp_object_name(obj));
+	return ret;
+}
+
+/* Patch what is loaded and begin the transition. The patch is on top of the stack. */
+static int klp_apply_patch(struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj;
+	int ret;
+
+	pr_notice("enabling patch '%s'\n", patch->name);
+	klp_transition_init(patch, KLP_TRANSITION_PATCHED);
+
+	klp_for_each_object(obj, patch) {
+		if (!klp_object_loaded(obj))
+			continue;
+		ret = klp_apply_object(obj);
+		if (ret)
+			goto cancel;
+	}
+
+	WRITE_ONCE(patch->enabled, true);
+	klp_transition_start();
+	return 0;
+
+cancel:
+	pr_warn("failed to enable patch '%s'\n", patch->name);
+	/* Releases what has been prepared, this object included. */
+	klp_transition_cancel();
+	return ret;
+}
+
+static int klp_revert_patch(struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj;
+
+	if (klp_transition_in_the_way(patch->name, "disabled"))
+		return -EBUSY;
+
+	klp_transition_init(patch, KLP_TRANSITION_UNPATCHED);
+	klp_for_each_object(obj, patch)
+		klp_callbacks_withdraw(obj);
+
+	WRITE_ONCE(patch->enabled, false);
+	klp_transition_start();
+	return 0;
+}
+
+static int klp_resolve_objects(struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj;
+	int ret;
+
+	klp_for_each_object(obj, patch) {
+		klp_rt_find_module(obj);
+		if (!klp_object_loaded(obj))
+			continue;
+		ret = klp_symbols_resolve(obj);
+		if (ret) {
+			klp_rt_set_module(obj, NULL);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static void klp_release_objects(struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj;
+
+	klp_for_each_object(obj, patch) {
+		if (klp_object_loaded(obj))
+			klp_symbols_release(obj);
+	}
+}
+
+/* Bring a patch that has just been made into being. It is freed if that fails. */
+static int klp_install_patch(struct klp_rt_patch *patch)
+{
+	int ret;
+
+	ret = klp_sysfs_add_patch(patch);
+	if (ret)
+		return ret;
+
+	ret = klp_resolve_objects(patch);
+	if (ret)
+		goto release;
+
+	klp_rt_push_patch(patch);
+	ret = klp_apply_patch(patch);
+	if (ret)
+		goto unlink;
+	return 0;
+
+unlink:
+	klp_rt_unlink_patch(patch);
+release:
+	klp_release_objects(patch);
+	return ret;
+}
+
+/* Is it a description at all? What is in its parts is klp_rt_create_patch()'s. */
+static int klp_check_description(const struct klp_patch *desc)
+{
+	const struct klp_object *obj;
+
+	if (!desc) {
+		pr_err("no patch to enable\n");
+		return -EINVAL;
+	}
+	if (!desc->mod) {
+		pr_err("a patch without a module cannot be enabled\n");
+		return -EINVAL;
+	}
+	if (!desc->objs) {
+		pr_err("patch '%s' has no objects\n", desc->mod->name);
+		return -EINVAL;
+	}
+	for (obj = desc->objs; obj->name || obj->funcs; obj++) {
+		if (obj->funcs)
+			continue;
+		pr_err("object '%.64s' of patch '%s' has no array of functions\n", obj->name,
+		       desc->mod->name);
+		return -EINVAL;
+	}
+	if (!is_livepatch_module(desc->mod)) {
+		pr_err("module %s is not marked as a livepatch module\n", desc->mod->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Does it go with the patches that are there? */
+static int klp_check_installed(struct klp_patch *desc)
+{
+	if (klp_transition_in_the_way(desc->mod->name, "enabled"))
+		return -EBUSY;
+	if (!klp_states_compatible(desc)) {
+		pr_err("Livepatch patch (%s) is not compatible with the already installed livepatches.\n",
+		       desc->mod->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * klp_enable_patch() - enable a livepatch
+ * @desc: what it changes. Must stay valid until the module is removed
+ *
+ * Checks the patch, runs pre_patch of its objects that are loaded, redirects
+ * their functions and begins the transition of all tasks. Objects that are not
+ * loaded follow when their module comes. When the transition is complete the
+ * post_patch callbacks run; that may be before this returns or later.
+ *
+ * To be called from the init of a livepatch module. A reference to the module is
+ * held until the patch has been disabled or replaced. After that the patch is
+ * gone, it may come back only by loading its module again.
+ *
+ * Context: process context, may sleep, takes klp_mutex: not from a callback.
+ * Return: 0 when the patch is enabled, though the transition may not be over.
+ * -EINVAL: the description is malformed, the module is not marked as a livepatch,
+ * a symbol is missing or ambiguous, a function cannot be traced, or the states do
+ * not fit those of the patches there are. -ENOENT: the size of a function is not
+ * known. -EEXIST: something is there twice, such as this patch. -EBUSY: another
+ * patch is in transition, somebody else has redirected a function, or
+ * kernel.ftrace_enabled is 0. -ENODEV: the module is being removed, or sysfs
+ * could not be set up. -ENOMEM. Or what pre_patch returned. Each but the last and
+ * -ENOMEM is logged. The semantics are those of Linux 6.12.
+ */
+int klp_enable_patch(struct klp_patch *desc)
+{
+	struct klp_rt_patch *patch;
+	int ret;
+
+	ret = klp_check_description(desc);
+	if (ret)
+		return ret;
+	if (!klp_sysfs_ready())
+		return -ENODEV;
+	if (!klp_have_reliable_stack()) {
+		pr_warn("This architecture doesn't have support for the livepatch consistency model.\n");
+		pr_warn("The livepatch transition may never complete.\n");
+	}
+
+	mutex_lock(&klp_mutex);
+	ret = klp_check_installed(desc);
+	if (ret)
+		goto unlock;
+
+	if (!try_module_get(desc->mod)) {
+		pr_err("module %s is being removed\n", desc->mod->name);
+		ret = -ENODEV;
+		goto unlock;
+	}
+	patch = klp_rt_create_patch(desc);
+	if (IS_ERR(patch)) {
+		ret = PTR_ERR(patch);
+		module_put(desc->mod);
+		goto unlock;
+	}
+	INIT_WORK(&patch->free_work, klp_free_work_fn);
+	ret = klp_install_patch(patch);
+	mutex_unlock(&klp_mutex);
+
+	/* Without the lock: somebody may wait for it in a file of the patch. */
+	if (ret)
+		klp_free_patch(patch);
+	return ret;
+
+unlock:
+	mutex_unlock(&klp_mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(klp_enable_patch);
+
+/* Somebody has written to /sys/kernel/livepatch/<patch>/enabled. */
+static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
+{
+	guard(mutex)(&klp_mutex);
+
+	if (enable == patch->enabled) {
+		pr_err("patch '%s' is %s already\n", patch->name,
+		       enable ? "enabled" : "disabled");
+		return -EINVAL;
+	}
+	if (patch == klp_transition_patch) {
+		WRITE_ONCE(patch->enabled, enable);
+		klp_transition_reverse();
+		return 0;
+	}
+	if (enable) {
+		pr_err("patch '%s' is leaving and has to be loaded again\n", patch->name);
+		return -EINVAL;
+	}
+	return klp_revert_patch(patch);
+}
+
+/* Somebody has written 1 to /sys/kernel/livepatch/<patch>/force. */
+static int klp_request_force(struct klp_rt_patch *patch)
+{
+	guard(mutex)(&klp_mutex);
+
+	if (patch != klp_transition_patch) {
+		pr_err("patch '%s' is not in transition\n", patch->name);
+		return -EINVAL;
+	}
+	klp_transition_force();
+	return 0;
+}
+
+static const struct klp_sysfs_requests klp_requests = {
+	.enable = klp_request_enable,
+	.force = klp_request_force,
+};
+
+static int __init klp_init(void)
+{
+	klp_transition_setup(klp_transition_finished);
+	return klp_sysfs_setup(&klp_requests);
+}
+module_init(klp_init);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Modules that come and go under the patches that name them.
+ */
+
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include "callbacks.h"
+#include "redirect.h"
+#include "runtime.h"
+#include "symbols.h"
+#include "transition.h"
+
+/* A module that @obj names has come. */
+static int klp_apply_to_module(struct klp_rt_object *obj, struct module *mod)
+{
+	struct klp_rt_patch *patch = obj->patch;
+	int ret;
+
+	klp_rt_set_module(obj, mod);
+	ret = klp_symbols_resolve(obj);
+	if (ret) {
+		pr_warn("failed to initialize patch '%s' for module '%s' (%d)\n",
+			patch->name, mod->name, ret);
+		goto forget;
+	}
+
+	pr_notice("applying patch '%s' to loading module '%s'\n", patch->name, mod->name);
+	ret = klp_callbacks_prepare(obj);
+	if (ret) {
+		pr_warn("pre-patch callback failed for object '%s'\n", obj->name);
+		goto release;
+	}
+	ret = klp_redirect_object(obj);
+	if (ret) {
+		pr_warn("failed to apply patch '%s' to module '%s' (%d)\n", patch->name,
+			mod->name, ret);
+		klp_callbacks_release(obj);
+		goto release;
+	}
+
+	/* In a transition the module waits for its end like everybody else. */
+	if (patch == klp_transition_patch)
+		klp_transition_object_changed();
+	else
+		klp_callbacks_publish(obj);
+	return 0;
+
+release:
+	klp_symbols_release(obj);
+forget:
+	klp_rt_set_module(obj, NULL);
+	return ret;
+}
+
+/* The module of @obj goes: nobody runs its functions any more. */
+static void klp_revert_from_module(struct klp_rt_object *obj)
+{
+	struct klp_rt_patch *patch = obj->patch;
+
+	klp_callbacks_withdraw(obj);
+	pr_notice("reverting patch '%s' on unloading module '%s'\n", patch->name,
+		  obj->mod->name);
+	klp_unredirect_object(obj);
+	klp_redirect_synchronize();
+	klp_callbacks_release(obj);
+
+	if (patch == klp_transition_patch)
+		klp_transition_object_changed();
+	klp_symbols_release(obj);
+	klp_rt_set_module(obj, NULL);
+}
+
+/* Take a module out of all patches, or of those below @limit. */
+static void klp_revert_module(struct module *mod, struct klp_rt_patch *limit)
+{
+	struct klp_rt_object *obj;
+	struct klp_rt_patch *patch;
+
+	mod->klp_alive = false;
+	klp_for_each_patch(patch) {
+		if (patch == limit)
+			break;
+		obj = klp_rt_find_object(patch, mod->name);
+		if (obj && obj->mod)
+			klp_revert_from_module(obj);
+	}
+	klp_redirect_forget_module(mod);
+}
+
+/**
+ * klp_module_coming() - patch a module that is being loaded
+ * @mod: the module, MODULE_STATE_COMING, none of its code has run
+ *
+ * Context: process context, may sleep, takes klp_mutex.
+ * Return: 0; -EINVAL when it cannot be called what it is called; or why a patch
+ * could not be applied to it. The module must not be loaded then: it would run
+ * unpatched. Everything is logged.
+ */
+int klp_module_coming(struct module *mod)
+{
+	struct klp_rt_object *obj;
+	struct klp_rt_patch *patch;
+	int ret;
+
+	/* It would be taken for the kernel itself in sysfs and in symbol names. */
+	if (!strcmp(mod->name, "vmlinux")) {
+		pr_err("vmlinux.ko: invalid module name\n");
+		return -EINVAL;
+	}
+
+	guard(mutex)(&klp_mutex);
+
+	/* Patches that are enabled from here on will look for it. */
+	mod->klp_alive = true;
+
+	klp_for_each_patch(patch) {
+		obj = klp_rt_find_object(patch, mod->name);
+		if (!obj)
+			continue;
+		ret = klp_apply_to_module(obj, mod);
+		if (!ret)
+			continue;
+		pr_warn("patch '%s' failed for module '%s', refusing to load module '%s'\n",
+			patch->name, mod->name, mod->name);
+		klp_revert_module(mod, patch);
+		return ret;
+	}
+	return 0;
+}
+
+/**
+ * klp_module_going() - take a module that is being unloaded out of all patches
+ * @mod: the module, MODULE_STATE_GOING after its exit, or MODULE_STATE_COMING
+ *	 when it is not going to be loaded after all
+ *
+ * Context: process context, may sleep, takes klp_mutex.
+ */
+void klp_module_going(struct module *mod)
+{
+	guard(mutex)(&klp_mutex);
+	klp_revert_module(mod, NULL);
+}
