@@ -456,6 +456,12 @@ void klp_unredirect_nops(struct klp_rt_object *obj)
 	klp_trim_batches();
 }
 
+/* The place in a redirected function from which ftrace calls our handler. */
+unsigned long klp_redirect_address(const struct klp_rt_func *func)
+{
+	return func->redirect->ip;
+}
+
 /**
  * klp_redirect_forget_module() - a module goes, and its addresses with it
  * @mod: the module; no patch redirects it any more

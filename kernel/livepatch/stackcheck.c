@@ -9,6 +9,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/sort.h>
 #include <linux/stacktrace.h>
+#include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
 
@@ -50,25 +51,38 @@ static int klp_cmp_ranges(const void *a, const void *b)
 	return x->start < y->start ? -1 : 1;
 }
 
+static void klp_set_range(struct klp_stack_range *range, struct klp_rt_func *func,
+			  const void *start, unsigned long size)
+{
+	range->start = (unsigned long)start;
+	range->end = range->start + size;
+	range->name = func->name;
+}
+
 /* The code that tasks leave when they are switched to @target. */
-static void klp_set_range(struct klp_stack_range *range, struct klp_rt_func *func, int target)
+static void klp_set_code_range(struct klp_stack_range *range, struct klp_rt_func *func, int target)
 {
 	struct klp_rt_func *older;
 
-	range->name = func->name;
-	if (target == KLP_TRANSITION_UNPATCHED) {
-		range->start = (unsigned long)func->new_func;
-		range->end = range->start + func->new_size;
-		return;
-	}
 	older = rcu_dereference_protected(func->older, lockdep_is_held(&klp_mutex));
-	if (older) {
-		range->start = (unsigned long)older->new_func;
-		range->end = range->start + older->new_size;
-		return;
-	}
-	range->start = (unsigned long)func->old_func;
-	range->end = range->start + func->old_size;
+	if (target == KLP_TRANSITION_UNPATCHED)
+		klp_set_range(range, func, func->new_func, func->new_size);
+	else if (older)
+		klp_set_range(range, func, older->new_func, older->new_size);
+	else
+		klp_set_range(range, func, func->old_func, func->old_size);
+}
+
+/*
+ * The way into the function. A task that is preempted at the end of our handler
+ * has chosen where it goes next but is not there yet: all that its stack shows
+ * is the place in the old function from which the handler was called.
+ */
+static void klp_set_entry_range(struct klp_stack_range *range, struct klp_rt_func *func)
+{
+	unsigned long end = klp_redirect_address(func) + MCOUNT_INSN_SIZE;
+
+	klp_set_range(range, func, func->old_func, end - (unsigned long)func->old_func);
 }
 
 /**
@@ -94,7 +108,7 @@ struct klp_stack_table *klp_stack_table_alloc(struct klp_rt_patch *patch, int ta
 
 	klp_for_each_object(obj, patch) {
 		if (obj->patched)
-			nr += obj->nr_funcs;
+			nr += 2 * obj->nr_funcs;
 	}
 	table = kvzalloc(struct_size(table, ranges, nr), GFP_KERNEL);
 	if (!table)
@@ -105,8 +119,10 @@ struct klp_stack_table *klp_stack_table_alloc(struct klp_rt_patch *patch, int ta
 	klp_for_each_object(obj, patch) {
 		if (!obj->patched)
 			continue;
-		klp_for_each_func(func, obj)
-			klp_set_range(&table->ranges[i++], func, target);
+		klp_for_each_func(func, obj) {
+			klp_set_code_range(&table->ranges[i++], func, target);
+			klp_set_entry_range(&table->ranges[i++], func);
+		}
 	}
 	sort(table->ranges, nr, sizeof(table->ranges[0]), klp_cmp_ranges, NULL);
 
