@@ -122,16 +122,32 @@ struct klp_patch {
 
 int klp_enable_patch(struct klp_patch *patch);
 
+/* System states. */
+struct klp_state *klp_get_prev_state(unsigned long id);
+struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id);
+
+/* Shadow variables: data attached to an object without changing its type. */
+typedef void (*klp_shadow_dtor_t)(void *obj, void *data);
+typedef int (*klp_shadow_ctor_t)(void *obj, void *data, void *arg);
+
+void *klp_shadow_get(void *obj, unsigned long id);
+void *klp_shadow_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
+		       klp_shadow_ctor_t ctor, void *arg);
+void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
+			      klp_shadow_ctor_t ctor, void *arg);
+void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
+void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
+
 /* For the module loader. */
-int klp_module_coming(struct module *mod);
 void klp_module_going(struct module *mod);
+int klp_module_coming(struct module *mod);
 int klp_apply_section_relocs(struct module *mod, Elf_Shdr *sections, const char *secnames,
 			     const char *symnames, unsigned int symtab, unsigned int index,
 			     const char *objname);
 
-/* For fork, the exit to user mode and the idle loop. */
-void klp_copy_process(struct task_struct *child);
+/* For the exit to user mode, the idle loop, and fork. */
 void klp_update_patch_state(struct task_struct *task);
+void klp_copy_process(struct task_struct *child);
 
 /**
  * klp_patch_pending() - is this task still to be switched?
@@ -145,29 +161,13 @@ static inline bool klp_patch_pending(struct task_struct *task)
 	return test_tsk_thread_flag(task, TIF_PATCH_PENDING);
 }
 
-/* Shadow variables: data attached to an object without changing its type. */
-typedef int (*klp_shadow_ctor_t)(void *obj, void *shadow_data, void *ctor_data);
-typedef void (*klp_shadow_dtor_t)(void *obj, void *shadow_data);
-
-void *klp_shadow_get(void *obj, unsigned long id);
-void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-		       klp_shadow_ctor_t ctor, void *ctor_data);
-void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-			      klp_shadow_ctor_t ctor, void *ctor_data);
-void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
-void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
-
-/* System states. */
-struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id);
-struct klp_state *klp_get_prev_state(unsigned long id);
-
 #else /* !CONFIG_LIVEPATCH */
 
-static inline int klp_module_coming(struct module *mod) { return 0; }
 static inline void klp_module_going(struct module *mod) {}
+static inline int klp_module_coming(struct module *mod) { return 0; }
+static inline bool klp_patch_pending(struct task_struct *task) { return false; }
 static inline void klp_copy_process(struct task_struct *child) {}
 static inline void klp_update_patch_state(struct task_struct *task) {}
-static inline bool klp_patch_pending(struct task_struct *task) { return false; }
 
 static inline int klp_apply_section_relocs(struct module *mod, Elf_Shdr *sections,
 					   const char *secnames, const char *symnames,

@@ -71,14 +71,14 @@ EXPORT_SYMBOL_GPL(klp_shadow_get);
 /* How a new variable is filled in. */
 struct klp_shadow_init {
 	klp_shadow_ctor_t ctor;
-	void *ctor_data;
+	void *arg;
 };
 
 /* Construct @var and attach it to @obj. */
 static bool klp_shadow_attach(struct klp_shadow_var *var, void *obj, unsigned long id,
 			      const struct klp_shadow_init *init)
 {
-	int ret = init->ctor ? init->ctor(obj, var->data, init->ctor_data) : 0;
+	int ret = init->ctor ? init->ctor(obj, var->data, init->arg) : 0;
 
 	if (ret) {
 		pr_err("Failed to construct shadow variable <%p, %lx> (%d)\n", obj, id, ret);
@@ -110,34 +110,34 @@ static struct klp_shadow_var *klp_shadow_find_or_attach(void *obj, unsigned long
 	return var;
 }
 
-static struct klp_shadow_var *klp_shadow_make(size_t size, gfp_t gfp_flags)
+static struct klp_shadow_var *klp_shadow_make(size_t bytes, gfp_t gfp)
 {
-	return kzalloc(struct_size_t(struct klp_shadow_var, data, size), gfp_flags);
+	return kzalloc(struct_size_t(struct klp_shadow_var, data, bytes), gfp);
 }
 
 /**
  * klp_shadow_alloc() - attach a new shadow variable to an object
- * @obj:       the object
- * @id:	       the variable's number
- * @size:      bytes of data, zeroed
- * @gfp_flags: how to allocate them
- * @ctor:      called to fill in the data, or NULL. A value other than 0 stops it
- * @ctor_data: handed to @ctor
+ * @obj:   the object
+ * @id:	   the variable's number
+ * @bytes: how many bytes of data, zeroed
+ * @gfp:   how to allocate them
+ * @ctor:  called to fill in the data, or NULL. A value other than 0 stops it
+ * @arg:   handed to @ctor
  *
- * Context: any that @gfp_flags allow; @ctor is called with a spinlock held and
+ * Context: any that @gfp allow; @ctor is called with a spinlock held and
  * interrupts off.
  * Return: the variable's data; NULL when there is no memory, when @ctor refuses,
  * logged, and when @obj has a variable of that number already, which is warned
  * of.
  */
-void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-		       klp_shadow_ctor_t ctor, void *ctor_data)
+void *klp_shadow_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
+		       klp_shadow_ctor_t ctor, void *arg)
 {
-	const struct klp_shadow_init init = { ctor, ctor_data };
+	const struct klp_shadow_init init = { ctor, arg };
 	struct klp_shadow_var *var;
 	bool found;
 
-	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(size, gfp_flags), &init, &found);
+	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(bytes, gfp), &init, &found);
 	if (WARN(found, "Duplicate shadow variable <%p, %lx>\n", obj, id))
 		return NULL;
 	return var ? var->data : NULL;
@@ -146,31 +146,31 @@ EXPORT_SYMBOL_GPL(klp_shadow_alloc);
 
 /**
  * klp_shadow_get_or_alloc() - look up a shadow variable or attach a new one
- * @obj:       the object
- * @id:	       the variable's number
- * @size:      bytes of data, zeroed, if it is new
- * @gfp_flags: how to allocate them
- * @ctor:      called to fill in the data if it is new, or NULL
- * @ctor_data: handed to @ctor
+ * @obj:   the object
+ * @id:	   the variable's number
+ * @bytes: how many bytes of data, zeroed, if it is new
+ * @gfp:   how to allocate them
+ * @ctor:  called to fill in the data if it is new, or NULL
+ * @arg:   handed to @ctor
  *
  * Of several callers at once, one attaches it and all get the same.
  *
- * Context: any that @gfp_flags allow; @ctor is called with a spinlock held and
+ * Context: any that @gfp allow; @ctor is called with a spinlock held and
  * interrupts off.
  * Return: the variable's data; NULL when it is not there and there is no memory
  * or @ctor refuses, logged.
  */
-void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-			      klp_shadow_ctor_t ctor, void *ctor_data)
+void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
+			      klp_shadow_ctor_t ctor, void *arg)
 {
-	const struct klp_shadow_init init = { ctor, ctor_data };
+	const struct klp_shadow_init init = { ctor, arg };
 	void *data = klp_shadow_get(obj, id);
 	struct klp_shadow_var *var;
 	bool found;
 
 	if (data)
 		return data;
-	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(size, gfp_flags), &init, &found);
+	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(bytes, gfp), &init, &found);
 	return var ? var->data : NULL;
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
