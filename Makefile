@@ -29,43 +29,43 @@ help: ## this list
 
 .PHONY: deps
 deps: ## install the Debian packages that are needed
-	@vm/deps
+	@vm/deps.sh
 
 .PHONY: have-deps
 have-deps:
-	@vm/deps --check || vm/deps
+	@vm/deps.sh --check || vm/deps.sh
 
 .PHONY: kernel
 kernel: have-deps ## unpack the host kernel, lay our tree in, build it
-	@vm/kernel
+	@vm/kernel.sh
 
 .PHONY: demo
 demo: kernel ## the story of one livepatch, told by a guest
-	@vm/demo
+	@vm/demo.sh
 
 .PHONY: test
 test: kernel ## our tests in the guest, then the stock suite; TESTS='klp-x.sh' runs some
-	@vm/test own $(if $(TESTS),,stock)
+	@vm/test.sh own $(if $(TESTS),,stock)
 
 .PHONY: stock-test
 stock-test: kernel ## the host's own livepatch selftests, unmodified
-	@vm/test stock
+	@vm/test.sh stock
 
 .PHONY: lint
 lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files
-	@vm/lint
+	@vm/lint.sh
 
 .PHONY: vm
 vm: kernel ## a root shell in the guest; RUN='command' runs one command
-	@vm/shell '$(subst ','\'',$(value RUN))'
+	@vm/shell.sh '$(subst ','\'',$(value RUN))'
 
 .PHONY: integrate
 integrate: ## lay our tree into your own 6.12.y tree, KSRC=DIR
-	@vm/integrate
+	@vm/integrate.sh
 
 .PHONY: series
 series: have-deps ## the same as patches for git am, KSRC=DIR OUT=DIR
-	@vm/series
+	@vm/series.sh
 
 .PHONY: print-image
 print-image: ## the path of the bzImage

@@ -67,7 +67,7 @@ run_step()
 	# A process group of its own: one signal then ends make and all its children.
 	setsid "$@" >"$log" 2>&1 9>&- </dev/null &
 	pid=$!
-	trap 'kill -- -$pid 2>/dev/null; exit 130' INT TERM HUP
+	trap 'kill -- -$pid 2>/dev/null; echo; exit 130' INT TERM HUP
 
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.3

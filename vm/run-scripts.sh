@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run-scripts [-c] LIMIT DIR SCRIPT...: inside the guest, run each script of DIR for at most LIMIT
+# run-scripts.sh [-c] LIMIT DIR SCRIPT...: inside the guest, run each script of DIR for at most LIMIT
 # seconds and report it as a KTAP result.  What a script prints is KTAP of its own, shown
 # indented, or with -c a comment.
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lay-in [--dry-run] TREE PRISTINE: make TREE what the host (PRISTINE holds its copies of the
+# lay-in.sh [--dry-run] TREE PRISTINE: make TREE what the host (PRISTINE holds its copies of the
 # files concerned) is with our files in it.  Only files that differ are written, so that make
 # rebuilds only what they touch.  Prints a line for each file: added, replaced, edited, removed,
 # or restored to the host's.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest [-n NAME] [-t SECONDS] [-i] COMMAND: boot our kernel, run COMMAND (a line of bash) in it
+# guest.sh [-n NAME] [-t SECONDS] [-i] COMMAND: boot our kernel, run COMMAND (a line of bash) in it
 # from this folder as root, give its output and its exit status.
 #
 #	-n NAME		what the logs are called: build/log/NAME.console
@@ -55,19 +55,17 @@ mkdir -p "$run"
 	[ -n "$tty" ] && stty size | sed 's/\(.*\) \(.*\)/KLP_ROWS=\1 KLP_COLUMNS=\2/'
 } >"$run/env"
 
-# The emulated time stamp counters agree, which Linux would not believe of several sockets.
+# The emulated time stamp counters agree, which Linux does not believe of its own accord.
 # Errors show at once; the rest of the boot is not worth a serial line's time.  guest-init raises
 # the level for what follows.
 append="console=ttyS0 loglevel=5 panic=-1 oops=panic root=hostfs rootfstype=9p"
 append+=" rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro"
-append+=" tsc=reliable watchdog_thresh=60 init=$VM/guest-init KLP_RUN=$run $KERNEL_ARGS"
+append+=" tsc=reliable watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $KERNEL_ARGS"
 
 # Nothing that needs another machine or its operator: no network, no display, no disks.
 # shellcheck disable=SC2054 # the commas are QEMU's, here and below
 qemu=(
-	qemu-system-x86_64 -accel "$accel" -cpu max -m "${MEM:-1G}"
-	# The MP table names sockets, not cores.
-	-smp "cpus=${SMP:-2},sockets=${SMP:-2},cores=1,threads=1"
+	qemu-system-x86_64 -accel "$accel" -cpu max -smp "${SMP:-2}" -m "${MEM:-1G}"
 	-nodefaults -no-user-config -display none -no-reboot
 	-kernel "$BZIMAGE" -append "$append"
 	-fsdev "local,id=root,path=/,readonly=on,multidevs=remap,security_model=none"
@@ -139,7 +137,7 @@ fail()
 	exit "$1"
 }
 
-"$VM/reports" "$console" >"$run/reports" || {
+"$VM/reports.awk" "$console" >"$run/reports" || {
 	echo
 	echo "GUEST FAILED: its kernel reported something:"
 	echo "--- from its console, $console:"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lint: the kernel's own checkers over what belongs in a kernel tree, shellcheck over the rest.
+# lint.sh: the kernel's own checkers over what belongs in a kernel tree, shellcheck over the rest.
 # Whatever a checker says is a failure.
 
 # shellcheck source=vm/common.sh
@@ -72,11 +72,14 @@ run_shellcheck()
 	(cd "$TOP" && xargs -r shellcheck -x -P vm <<<"$scripts")
 }
 
+# The kernel's ABI files have a fixed form that knows no comments.
+# The format of Documentation/ABI has no comments.
 run_spdx()
 {
-	cd "$TOP" && find . -path ./.git -prune -o -path "./${BUILD#"$TOP/"}" -prune -o -type f \
-		! -name COPYING ! -name '*.sha256' ! -name '*.o' ! -name '.*.sw?' -print |
+	cd "$TOP" && git ls-files -co --exclude-standard |
+		grep -v -e '^COPYING$' -e '^Documentation/ABI/' |
 		while read -r path; do
+			[ -e "$path" ] || continue
 			head -n 4 "$path" | grep -q 'SPDX-License-Identifier: GPL-2.0' ||
 				echo "$path has no SPDX line"
 		done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# suite own|stock [SCRIPT...]: run one test suite in a guest.  Prints KTAP and leaves the counts
+# suite.sh own|stock [SCRIPT...]: run one test suite in a guest.  Prints KTAP and leaves the counts
 # in build/log/NAME.totals.
 
 # shellcheck source=vm/common.sh
@@ -30,8 +30,9 @@ stock)
 	dir=$BUILD/stock-tests/tools/testing/selftests/livepatch
 	limit=1500 each=600 name=stock-test options=-c nested=0
 	# shellcheck disable=SC2046 # a list of names
-	[ $# -gt 0 ] || set -- $(sed -n '/^TEST_PROGS :=/,/[^\\]$/s/^.*\(test-[a-z-]*\.sh\).*/\1/p' \
-		"$dir/Makefile")
+	[ $# -gt 0 ] || set -- $(
+		sed -n '/^TEST_PROGS :=/,/[^\\]$/s/^.*\(test-[a-z-]*\.sh\).*/\1/p' "$dir/Makefile"
+	)
 	;;
 esac
 
@@ -47,10 +48,10 @@ fi
 for script in "$@"; do
 	[ -e "$dir/$script" ] || die "there is no $script in $dir"
 done
-"$VM/guest" -n "$name" -t "$limit" -- "$VM/run-scripts $options $each $dir $*" |
+"$VM/guest.sh" -n "$name" -t "$limit" -- "$VM/run-scripts.sh $options $each $dir $*" |
 	tee "$LOG/$name.ktap"
 rc=${PIPESTATUS[0]}
-"$VM/ktap" -v scripts=$# -v nested="$nested" -v totals="$totals" "$LOG/$name.ktap"
+"$VM/ktap.awk" -v scripts=$# -v nested="$nested" -v totals="$totals" "$LOG/$name.ktap"
 
 read -r passed failed skipped <"$totals"
 # A report on the console, or a guest that died, fails the run whatever the scripts said.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# stock-build: compile the pristine host's own livepatch selftests against our kernel.  They are
+# stock-build.sh: compile the pristine host's own livepatch selftests against our kernel.  They are
 # taken from the host as it came, never from this repository.
 
 # shellcheck source=vm/common.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel: bring the host and our tree together in build/linux, configure, build bzImage and the
+# kernel.sh: bring the host and our tree together in build/linux, configure, build bzImage and the
 # modules into build/kernel, install the modules into build/root.
 
 # shellcheck source=vm/common.sh
@@ -19,7 +19,7 @@ identity()
 	gcc --version | head -n 1
 	# Scripts and text are laid in too, but nothing is built of them.
 	cd "$TOP" && our_files | grep -Ev '^(Documentation|tools)/' | xargs -r sha256sum
-	sha256sum vm/config/* vm/kernel vm/lay-in vm/house.sh vm/common.sh
+	sha256sum vm/config/* vm/kernel.sh vm/lay-in.sh vm/house.sh vm/common.sh
 }
 
 # wanted_options: what the fragments ask for.  Those of config/ours are asked for once our Kconfig
@@ -65,9 +65,9 @@ install_modules()
 }
 export -f install_modules
 
-"$VM/host" || exit
+"$VM/host.sh" || exit
 lock_build
-"$VM/lay-in" "$LINUX" "$PRISTINE" >"$LOG/lay-in.log" ||
+"$VM/lay-in.sh" "$LINUX" "$PRISTINE" >"$LOG/lay-in.log" ||
 	{ cat "$LOG/lay-in.log"; exit 1; }
 identity >"$STAMP.new"
 if cmp -s "$STAMP.new" "$STAMP" && [ -e "$BZIMAGE" ] && [ -d "$ROOT/lib/modules" ]; then

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo: boot the guest and tell the story of one livepatch.
+# demo.sh: boot the guest and tell the story of one livepatch.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -9,4 +9,4 @@
 echo
 echo "A Linux $(cat "$KOBJ/include/config/kernel.release") guest boots; it takes a few seconds."
 echo
-exec "$VM/guest" -n demo -t 300 -- "$VM/demo-guest"
+exec "$VM/guest.sh" -n demo -t 300 -- "$VM/demo-guest.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/awk -f
 # SPDX-License-Identifier: GPL-2.0
 #
-# reports CONSOLE: print what the kernel complains about, each complaint with the lines that
+# reports.awk CONSOLE: print what the kernel complains about, each complaint with the lines that
 # follow it; status 1 when there is any.
 #
 # A complaint stands at the start of a message, after at most one "subsystem: " word, so that

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps [--check]: install the packages of vm/packages that are missing.
+# deps.sh [--check]: install the packages of vm/packages that are missing.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"

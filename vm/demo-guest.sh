@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo-guest: the story, told inside the guest.  Each step says in plain words what is done and
+# demo-guest.sh: the story, told inside the guest.  Each step says in plain words what is done and
 # what must come of it, then shows what came of it; the first that does not come true ends it.
 
 step=0
@@ -19,28 +19,35 @@ say()
 see()
 {
 	if [ "$2" = "$3" ]; then
-		printf '      %-36s %-28s %s\n' "$1" "$2" ok
+		printf '      %-36s %-29s ok\n' "$1" "$2"
 		return
 	fi
-	printf '      %-36s %-28s %s, should be: %s\n' "$1" "$2" FAILED "$3"
+	printf '      %-36s %-29s FAILED\n' "$1" "$2"
+	printf '      %-36s %s\n' "it should be" "$3"
 	echo
 	echo "The demo ends here: step $step is not as told.  The kernel's last words:"
 	dmesg | tail -n 15
 	exit 1
 }
 
-# callbacks LINE...: exactly these have run since the last time we asked
+# callbacks LINE...: exactly these have been called since the last time we asked
 callbacks()
 {
-	local now line
+	local now line expected
 
 	now=$(dmesg | sed -n 's/^.*\] story: //p')
-	while read -r line; do
-		see "callback" "$line" "${1:-none}"
-		shift
-	done < <(tail -n +$((told + 1)) <<<"$now" | grep . || echo none)
-	[ $# -eq 0 ] || [ "$1" = none ] || see "callback" "none" "$1"
-	told=$(grep -c . <<<"$now")
+	expected=$(printf '%s\n' "$@")
+	if [ "$(tail -n +$((told + 1)) <<<"$now")" != "$expected" ]; then
+		see "the callbacks called" "$(tail -n +$((told + 1)) <<<"$now")" "$expected"
+	fi
+	for line in "$@"; do
+		case "$line" in
+		*' says '*)
+			see "${line% says *}" "says ${line#* says }" "says ${line#* says }" ;;
+		*)	see "$line" "is called" "is called" ;;
+		esac
+	done
+	told=$((told + $#))
 }
 told=0
 
@@ -94,7 +101,7 @@ callbacks "pre_unpatch  livepatch_story_product" "post_unpatch livepatch_story_p
 echo 16 >/sys/module/$fix/parameters/veto
 see "modprobe livepatch_story_product" \
 	"$(modprobe livepatch_story_product 2>&1 | sed 's/.*: //')" "Device or resource busy"
-callbacks "pre_patch    livepatch_story_product: no (-16)"
+callbacks "pre_patch    livepatch_story_product says no (-16)"
 echo 0 >/sys/module/$fix/parameters/veto
 
 say "The livepatch is disabled: unpatching mirrors patching."

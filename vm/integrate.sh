@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# integrate: lay our tree into the user's own, KSRC.  Every check comes before the first write.
+# integrate.sh: lay our tree into the user's own, KSRC.  Every check comes before the first write.
 # What the host had is overwritten only where it is known: a checksum in vm/host.sha256, the tag
 # of the tree's own version in its git, or what an earlier run wrote down in the tree itself.
 
@@ -17,7 +17,7 @@ KSRC=$(cd "$KSRC" && pwd -P)
 check_version "$KSRC"
 
 manifest=$KSRC/$MANIFEST
-plan=$("$VM/lay-in" --dry-run "$KSRC" "$KSRC") || die "cannot tell what to do: $plan"
+plan=$("$VM/lay-in.sh" --dry-run "$KSRC" "$KSRC") || die "cannot tell what to do: $plan"
 if [ -z "$plan" ]; then
 	echo "integrate: nothing to do, $KSRC holds this tree already"
 	exit 0
@@ -44,8 +44,8 @@ changed=$(while read -r verb path; do
 done <<<"$plan")
 
 if [ -n "$changed" ] && [ "$FORCE" != 1 ]; then
-	echo "integrate: $KSRC is Linux $(kernel_version "$KSRC"), and these files are not as that" \
-		"release has them:"
+	echo "integrate: $KSRC is Linux $(kernel_version "$KSRC")," \
+		"and these files are not as that release has them:"
 	sed 's/^/  /' <<<"$changed"
 	echo "Nothing was changed.  FORCE=1 overwrites them."
 	exit 1
@@ -59,7 +59,7 @@ while read -r _ path; do
 	[ -w "$dir" ] || die "no permission to write to $dir; nothing was changed"
 done <<<"$plan"
 
-"$VM/lay-in" "$KSRC" "$KSRC" || die "writing to $KSRC failed half-way; run it again"
+"$VM/lay-in.sh" "$KSRC" "$KSRC" || die "writing to $KSRC failed half-way; run it again"
 
 laid=$(our_files)
 # shellcheck disable=SC2086 # a list of paths

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# host-sums TREE: for the maintainer; add the checksums of a pristine host's livepatch files to
+# host-sums.sh TREE: for the maintainer; add the checksums of a pristine host's livepatch files to
 # vm/host.sha256, by which integrate tells a host's file from a changed one.
 
 # shellcheck source=vm/common.sh

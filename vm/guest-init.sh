@@ -7,7 +7,7 @@
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# QEMU runs with -no-reboot: a restart, which needs no ACPI, ends it.
+# QEMU runs with -no-reboot: a restart ends it, and at once.
 power_off()
 {
 	echo b >/proc/sysrq-trigger
@@ -39,7 +39,7 @@ if [ "$1" != second ]; then
 fi
 
 umount -n -l /mnt
-# shellcheck source=/dev/null # written by vm/guest
+# shellcheck source=/dev/null # written by vm/guest.sh
 . "$KLP_RUN/env" || give_up "no $KLP_RUN/env"
 
 mkdir -p /dev/pts /dev/shm /sys /run
@@ -84,14 +84,16 @@ cd "$KLP_DIR" || give_up "no $KLP_DIR"
 status=$(port status)
 
 if [ -n "$KLP_TTY" ]; then
-	stty -F /dev/hvc0 sane rows "$KLP_ROWS" columns "$KLP_COLUMNS"
 	exec </dev/hvc0 >/dev/hvc0 2>&1
+	# The terminal at the other end makes the carriage returns.
+	stty sane -onlcr rows "$KLP_ROWS" columns "$KLP_COLUMNS"
 	if [ -n "$KLP_COMMAND" ]; then
 		setsid --ctty --wait env "${env[@]}" bash -c "$KLP_COMMAND"
 	else
 		echo "Linux $(uname -r), a root shell. Modules: /lib/modules/$(uname -r)"
 		echo "Nothing you write outlives the guest. exit or Ctrl-C ends it."
-		setsid --ctty --wait env "${env[@]}" bash -i
+		# The user's own start-up files take long in here, and may want a network.
+		setsid --ctty --wait env "${env[@]}" 'PS1=guest:\w# ' bash --norc -i
 	fi
 	rc=$?
 else

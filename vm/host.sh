@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# host: bring the host's source into build/linux, and what we lay over into build/pristine.
+# host.sh: bring the host's source into build/linux, and what we lay over into build/pristine.
 # The package's tarball is unpacked once.  A tree named by KSRC is copied, never built in; when
 # it has changed since, only what changed is copied again.
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# series: what integrate does, as mails for git am in OUT.  vm/series.list says which file goes
+# series.sh: what integrate does, as mails for git am in OUT.  vm/series.list says which file goes
 # into which step.  The base is KSRC, or the package; only the files concerned are looked at.
 
 # shellcheck source=vm/common.sh
@@ -10,15 +10,15 @@
 . "$VM/house.sh"
 
 [ -n "$OUT" ] || die "where to?  make series OUT=DIR [KSRC=DIR]"
+compgen -G "$OUT/*.patch" >/dev/null && die "$OUT holds patches already"
 if [ -n "$KSRC" ]; then
 	[ -d "$KSRC" ] || die "KSRC=$KSRC is not a folder"
 	check_version "$KSRC"
 	host=$KSRC
 else
-	"$VM/host" || exit
+	"$VM/host.sh" || exit
 	host=$PRISTINE
 fi
-compgen -G "$OUT/*.patch" >/dev/null && die "$OUT holds patches already"
 mkdir -p "$OUT" || exit
 
 work=$(mktemp -d)
@@ -32,7 +32,7 @@ for path in "${HOUSE[@]}" "${EDITED[@]}"; do
 done
 cp -a "$base" "$repo"
 cp -a "$base" "$end"
-"$VM/lay-in" "$end" "$base" >"$work/plan" || die "$(cat "$work/plan")"
+"$VM/lay-in.sh" "$end" "$base" >"$work/plan" || die "$(cat "$work/plan")"
 [ -s "$work/plan" ] || die "$host holds this tree already; the series is for a pristine one"
 
 git_in()

@@ -1,7 +1,7 @@
 #!/usr/bin/awk -f
 # SPDX-License-Identifier: GPL-2.0
 #
-# ktap -v scripts=N -v nested=0|1 -v totals=FILE LOG: count the results that vm/run-scripts has
+# ktap.awk -v scripts=N -v nested=0|1 -v totals=FILE LOG: count the results that vm/run-scripts.sh has
 # printed into FILE, as "passed failed skipped", and say what is wrong with them.  Without nested
 # a script is one result; with it the results it prints count, and a script that says less than
 # it planned has failed tests.
