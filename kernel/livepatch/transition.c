@@ -125,7 +125,7 @@ static int klp_other_state(int state)
  * Call @fn for all tasks, those that idle included. tasklist_lock is held
  * meanwhile: no task is born or missed, so @fn had better be quick.
  */
-static void klp_for_each_task(void (*fn)(struct task_struct *task))
+static void klp_walk_tasks(void (*fn)(struct task_struct *task))
 {
 	struct task_struct *group, *task;
 	unsigned int cpu;
@@ -380,7 +380,7 @@ static void klp_signal_tasks(void)
 		pr_notice("signaling remaining tasks\n");
 	klp_signalled = true;
 	klp_next_signal = jiffies + KLP_SIGNAL_PERIOD;
-	klp_for_each_task(klp_signal_task);
+	klp_walk_tasks(klp_signal_task);
 }
 
 static void klp_drop_stack_table(void)
@@ -458,7 +458,7 @@ static void klp_transition_complete(void)
 		klp_redirect_synchronize();
 		klp_set_transition_flags(patch, false);
 	}
-	klp_for_each_task(klp_set_idle_state);
+	klp_walk_tasks(klp_set_idle_state);
 
 	klp_for_each_object(obj, patch) {
 		if (!klp_object_loaded(obj))
@@ -523,7 +523,7 @@ void klp_transition_init(struct klp_rt_patch *patch, int target)
 	WRITE_ONCE(klp_target_state, target);
 	pr_debug("'%s': initializing %s transition\n", patch->name, klp_direction(target));
 
-	klp_for_each_task(klp_set_initial_state);
+	klp_walk_tasks(klp_set_initial_state);
 
 	/*
 	 * (1) before (2): pairs with smp_rmb() in klp_redirect_handler(). And
@@ -551,7 +551,7 @@ void klp_transition_start(void)
 
 	/* (2) and (3) before (4): pairs with test_and_clear in klp_update_patch_state(). */
 	smp_wmb();
-	klp_for_each_task(klp_set_pending);
+	klp_walk_tasks(klp_set_pending);
 	klp_cond_resched_enable();
 
 	klp_retry_delay = KLP_FIRST_RETRY;
@@ -582,7 +582,7 @@ void klp_transition_reverse(void)
 	 * back without having been at a safe point. The same goes for one that
 	 * is checking its stack with the table of the old target.
 	 */
-	klp_for_each_task(klp_clear_pending);
+	klp_walk_tasks(klp_clear_pending);
 	klp_redirect_synchronize();
 
 	klp_drop_stack_table();
@@ -638,7 +638,7 @@ void klp_transition_force(void)
 	lockdep_assert_held(&klp_mutex);
 
 	pr_warn("forcing remaining tasks to the patched state\n");
-	klp_for_each_task(klp_update_patch_state);
+	klp_walk_tasks(klp_update_patch_state);
 	klp_mark_forced(klp_transition_patch);
 	mod_delayed_work(system_wq, &klp_retry_work, 0);
 }
