@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The second function called test_klp_target_twin: a livepatch has to say which of the two it
+ * means by its position.
+ */
+#include "target.h"
+
+static noinline __noclone void test_klp_target_twin(struct seq_file *m)
+{
+	seq_puts(m, "second: original\n");
+}
+
+void target_second(struct seq_file *m)
+{
+	test_klp_target_twin(m);
+}

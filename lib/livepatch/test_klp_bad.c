@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Descriptions that klp_enable_patch() has to refuse, one per value of the parameter case.
+ *
+ * Where the order allows it the mistake comes after an object or a function that is right, so that
+ * a core which forgets to undo its work on that one is found out.
+ */
+#include "test_klp.h"
+#include <linux/kallsyms.h>
+#include <linux/string.h>
+
+static char *case_name = "good";
+module_param_named(case, case_name, charp, 0444);
+MODULE_PARM_DESC(case, "which mistake to make");
+
+static char *symbol = "";
+module_param(symbol, charp, 0444);
+MODULE_PARM_DESC(symbol, "what the function of vmlinux is called that case=given_symbol patches");
+
+static int new_cmdline(struct seq_file *m, void *v)
+{
+	seq_puts(m, KBUILD_MODNAME "\n");
+	return 0;
+}
+
+static void new_line(struct seq_file *m)
+{
+	seq_puts(m, KBUILD_MODNAME "\n");
+}
+
+/* The shortest names that are too long, and the longest that are not. */
+static char long_object[MODULE_NAME_LEN + 1];
+static char longest_object[MODULE_NAME_LEN];
+static char long_symbol[KSYM_NAME_LEN + 1];
+static char longest_symbol[KSYM_NAME_LEN];
+
+#define GOOD_FUNC	{ .old_name = "cmdline_proc_show", .new_func = new_cmdline }
+#define GOOD_OBJECT	{ .funcs = good_funcs }
+
+static struct klp_func good_funcs[] = { GOOD_FUNC, { } };
+static struct klp_func line_funcs[] = {
+	{ .old_name = "test_klp_target_value", .new_func = new_line },
+	{ }
+};
+
+static struct klp_object good[] = { GOOD_OBJECT, { } };
+
+static struct klp_object no_functions_array[] = {
+	GOOD_OBJECT,
+	{ .name = "test_klp_target" },
+	{ }
+};
+
+static struct klp_object object_name_too_long[] = {
+	GOOD_OBJECT,
+	{ .name = long_object, .funcs = line_funcs },
+	{ }
+};
+
+static struct klp_object object_name_longest[] = {
+	GOOD_OBJECT,
+	{ .name = longest_object, .funcs = line_funcs },
+	{ }
+};
+
+static struct klp_object object_name_empty[] = {
+	GOOD_OBJECT,
+	{ .name = "", .funcs = line_funcs },
+	{ }
+};
+
+/* There is a file of this name in the patch's folder. */
+static struct klp_object object_called_enabled[] = {
+	GOOD_OBJECT,
+	{ .name = "enabled", .funcs = line_funcs },
+	{ }
+};
+
+static struct klp_object object_twice[] = {
+	GOOD_OBJECT,
+	{ .name = "test_klp_target", .funcs = line_funcs },
+	{ .name = "test_klp_target", .funcs = line_funcs },
+	{ }
+};
+
+static struct klp_object object_called_vmlinux[] = {
+	{ .name = "vmlinux", .funcs = good_funcs },
+	{ }
+};
+
+/* Every mistake that is made in a function of vmlinux, after one that is right. */
+#define BAD_FUNC(_name, ...)							\
+	static struct klp_func _name ## _funcs[] = { GOOD_FUNC, __VA_ARGS__, { } };	\
+	static struct klp_object _name[] = { { .funcs = _name ## _funcs }, { } }
+
+BAD_FUNC(no_function_name, { .new_func = new_line });
+BAD_FUNC(no_new_function, { .old_name = "version_proc_show" });
+BAD_FUNC(function_name_too_long, { .old_name = long_symbol, .new_func = new_line });
+BAD_FUNC(function_name_longest, { .old_name = longest_symbol, .new_func = new_line });
+BAD_FUNC(no_such_symbol, { .old_name = "test_klp_no_such_symbol", .new_func = new_line });
+BAD_FUNC(given_symbol, { .new_func = new_line });
+BAD_FUNC(position_past_last,
+	 { .old_name = "version_proc_show", .new_func = new_line, .old_sympos = 2 });
+
+/* No position and the first one are the same function. */
+BAD_FUNC(function_twice,
+	 { .old_name = "cmdline_proc_show", .new_func = new_line, .old_sympos = 1 });
+
+/* And in a function of a module, after an object that is right. */
+#define BAD_TARGET(_name, ...)							\
+	static struct klp_func _name ## _funcs[] = { __VA_ARGS__, { } };	\
+	static struct klp_object _name[] = {					\
+		GOOD_OBJECT,							\
+		{ .name = "test_klp_target", .funcs = _name ## _funcs },	\
+		{ }								\
+	}
+
+BAD_TARGET(no_such_symbol_in_target,
+	   { .old_name = "cmdline_proc_show", .new_func = new_line });
+BAD_TARGET(ambiguous, { .old_name = "test_klp_target_twin", .new_func = new_line });
+BAD_TARGET(position_past_last_in_target,
+	   { .old_name = "test_klp_target_twin", .new_func = new_line, .old_sympos = 3 });
+BAD_TARGET(untraceable, { .old_name = "test_klp_target_untraced", .new_func = new_line });
+
+static struct klp_patch no_module = { .objs = good };
+
+static struct klp_patch patch = { .mod = THIS_MODULE };
+
+/* Not from init: the first transition has to be over, or there is another reason to refuse. */
+static int again_set(const char *val, const struct kernel_param *kp)
+{
+	return klp_enable_patch(&patch);
+}
+
+static const struct kernel_param_ops again_ops = {
+	.set = again_set,
+};
+
+module_param_cb(again, &again_ops, NULL, 0200);
+MODULE_PARM_DESC(again, "writing enables the patch once more");
+
+#define CASE(_name) { #_name, _name }
+
+static const struct {
+	const char *name;
+	struct klp_object *objs;
+} cases[] = {
+	CASE(good),
+	CASE(no_functions_array),
+	CASE(object_name_too_long),
+	CASE(object_name_longest),
+	CASE(object_name_empty),
+	CASE(object_called_enabled),
+	CASE(object_called_vmlinux),
+	CASE(object_twice),
+	CASE(no_function_name),
+	CASE(no_new_function),
+	CASE(function_name_too_long),
+	CASE(function_name_longest),
+	CASE(function_twice),
+	CASE(given_symbol),
+	CASE(no_such_symbol),
+	CASE(position_past_last),
+	CASE(no_such_symbol_in_target),
+	CASE(ambiguous),
+	CASE(position_past_last_in_target),
+	CASE(untraceable),
+	{ "no_objects", NULL },
+};
+
+static int __init bad_init(void)
+{
+	unsigned int i;
+
+	memset(long_object, 'o', sizeof(long_object) - 1);
+	memset(longest_object, 'o', sizeof(longest_object) - 1);
+	memset(long_symbol, 's', sizeof(long_symbol) - 1);
+	memset(longest_symbol, 's', sizeof(longest_symbol) - 1);
+	given_symbol_funcs[1].old_name = symbol;
+
+	if (!strcmp(case_name, "no_patch"))
+		return klp_enable_patch(NULL);
+	if (!strcmp(case_name, "no_module"))
+		return klp_enable_patch(&no_module);
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (!strcmp(cases[i].name, case_name))
+			break;
+	}
+	if (i == ARRAY_SIZE(cases)) {
+		pr_err("there is no case called %s\n", case_name);
+		return -ENOENT;
+	}
+
+	patch.objs = cases[i].objs;
+	return klp_enable_patch(&patch);
+}
+
+static void __exit bad_exit(void)
+{
+}
+
+module_init(bad_init);
+module_exit(bad_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Livepatch selftests: livepatches that are described wrongly");
+MODULE_INFO(livepatch, "Y");

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A livepatch whose description is a module parameter, so that a script can put together any mix
+ * of objects and functions.  Each callback logs one line: which callback, for which object, and in
+ * which state the object's module is.
+ *
+ * test_klp_patch2 and others are this same file under another name.
+ */
+#include "test_klp.h"
+#include "gate.h"
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+static char *objects = "vmlinux:cmdline,test_klp_target:value";
+module_param(objects, charp, 0444);
+MODULE_PARM_DESC(objects, "object:function+function,object... to patch");
+
+static bool replace;
+module_param(replace, bool, 0444);
+MODULE_PARM_DESC(replace, "take the place of all patches enabled before");
+
+static unsigned int callbacks = 0xf;
+module_param(callbacks, uint, 0444);
+MODULE_PARM_DESC(callbacks, "bits: 1 pre_patch, 2 post_patch, 4 pre_unpatch, 8 post_unpatch");
+
+static char veto[MODULE_NAME_LEN];
+module_param_string(veto, veto, sizeof(veto), 0644);
+MODULE_PARM_DESC(veto, "object whose pre_patch fails");
+
+static int veto_errno = EDOM;
+module_param(veto_errno, int, 0644);
+MODULE_PARM_DESC(veto_errno, "what it fails with");
+
+static char block[16];
+module_param_string(block, block, sizeof(block), 0444);
+MODULE_PARM_DESC(block, "callback that waits while the parameter blocked is set");
+
+static unsigned long state_id;
+module_param(state_id, ulong, 0444);
+MODULE_PARM_DESC(state_id, "system state that the patch says it modifies");
+
+static unsigned int state_version;
+module_param(state_version, uint, 0444);
+MODULE_PARM_DESC(state_version, "version of that state");
+
+static struct gate hold_gate;
+module_param_cb(hold, &gate_closed_ops, &hold_gate, 0644);
+MODULE_PARM_DESC(hold, "keep tasks asleep in the new test_klp_hold_wait()");
+module_param_cb(held, &gate_waiting_ops, &hold_gate, 0444);
+MODULE_PARM_DESC(held, "number of tasks asleep there now");
+
+static struct gate block_gate;
+module_param_cb(blocked, &gate_closed_ops, &block_gate, 0644);
+MODULE_PARM_DESC(blocked, "keep the callback named by block waiting");
+module_param_cb(blocking, &gate_waiting_ops, &block_gate, 0444);
+MODULE_PARM_DESC(blocking, "1 while it waits");
+
+static int new_cmdline(struct seq_file *m, void *v)
+{
+	seq_puts(m, KBUILD_MODNAME "\n");
+	return 0;
+}
+
+static int new_version(struct seq_file *m, void *v)
+{
+	seq_puts(m, KBUILD_MODNAME "\n");
+	return 0;
+}
+
+static void new_value(struct seq_file *m)
+{
+	seq_puts(m, "value: " KBUILD_MODNAME "\n");
+}
+
+static void new_extra(struct seq_file *m)
+{
+	seq_puts(m, "extra: " KBUILD_MODNAME "\n");
+}
+
+static void new_first(struct seq_file *m)
+{
+	seq_puts(m, "first: " KBUILD_MODNAME "\n");
+}
+
+static void new_second(struct seq_file *m)
+{
+	seq_puts(m, "second: " KBUILD_MODNAME "\n");
+}
+
+static int new_hold(struct seq_file *m)
+{
+	int ret;
+
+	ret = gate_pass(&hold_gate);
+	if (ret)
+		return ret;
+
+	seq_puts(m, KBUILD_MODNAME "\n");
+	return 0;
+}
+
+static void new_nap(void)
+{
+	schedule_timeout_idle(1);
+	barrier();
+}
+
+/* What the parameter objects calls a function, and all that the core needs to know about it. */
+static const struct {
+	const char *key;
+	struct klp_func func;
+} known_funcs[] = {
+	{ "cmdline", { .old_name = "cmdline_proc_show", .new_func = new_cmdline } },
+	{ "version", { .old_name = "version_proc_show", .new_func = new_version } },
+	{ "value", { .old_name = "test_klp_target_value", .new_func = new_value } },
+	{ "extra", { .old_name = "test_klp_target_extra", .new_func = new_extra } },
+	{ "first", { .old_name = "test_klp_target_twin", .new_func = new_first,
+		     .old_sympos = 1 } },
+	{ "second", { .old_name = "test_klp_target_twin", .new_func = new_second,
+		      .old_sympos = 2 } },
+	{ "hold", { .old_name = "test_klp_hold_wait", .new_func = new_hold } },
+	{ "nap", { .old_name = "test_klp_hold_nap", .new_func = new_nap } },
+};
+
+/* The objects' names lie in here. */
+static char *names;
+static struct klp_state states[2];
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.states = states,
+};
+
+static const char *module_state(const struct module *mod)
+{
+	switch (mod->state) {
+	case MODULE_STATE_COMING:
+		return "coming";
+	case MODULE_STATE_LIVE:
+		return "live";
+	case MODULE_STATE_GOING:
+		return "going";
+	default:
+		return "in no state to be patched";
+	}
+}
+
+static void log_callback(const char *which, struct klp_object *obj)
+{
+	if (!obj->name)
+		pr_info("%s vmlinux\n", which);
+	else if (!obj->mod)
+		pr_info("%s %s (not loaded)\n", which, obj->name);
+	else
+		pr_info("%s %s (%s)\n", which, obj->mod->name, module_state(obj->mod));
+
+	if (sysfs_streq(block, which))
+		gate_pass_unsignalled(&block_gate);
+}
+
+/* Takes over from the enabled patch that knows the state: its data is a count of the owners. */
+static void adopt_state(void)
+{
+	struct klp_state *state, *prev;
+
+	state = klp_get_state(&patch, state_id);
+	prev = klp_get_prev_state(state_id);
+	if (!state) {
+		pr_err("state %lu is not found\n", state_id);
+		return;
+	}
+
+	state->data = prev ? prev->data + 1 : NULL + 1;
+	if (prev)
+		pr_info("state %lu version %u after %u, owner %lu\n", state->id, state->version,
+			prev->version, (unsigned long)state->data);
+	else
+		pr_info("state %lu version %u, owner %lu\n", state->id, state->version,
+			(unsigned long)state->data);
+}
+
+static int pre_patch(struct klp_object *obj)
+{
+	log_callback("pre_patch", obj);
+	if (sysfs_streq(veto, obj->name ?: "vmlinux"))
+		return -veto_errno;
+
+	if (!obj->name && state_id)
+		adopt_state();
+
+	return 0;
+}
+
+static void post_patch(struct klp_object *obj)
+{
+	log_callback("post_patch", obj);
+}
+
+static void pre_unpatch(struct klp_object *obj)
+{
+	log_callback("pre_unpatch", obj);
+}
+
+static void post_unpatch(struct klp_object *obj)
+{
+	log_callback("post_unpatch", obj);
+}
+
+static unsigned int count_char(const char *text, char wanted)
+{
+	unsigned int count = 0;
+
+	for (; *text; text++) {
+		if (*text == wanted)
+			count++;
+	}
+
+	return count;
+}
+
+/* "cmdline+version" */
+static int describe_funcs(struct klp_object *obj, char *keys)
+{
+	struct klp_func *func;
+	unsigned int i;
+	char *key;
+
+	/* The list ends with an empty entry, and may have no other. */
+	func = kcalloc(count_char(keys, '+') + 2, sizeof(*func), GFP_KERNEL);
+	if (!func)
+		return -ENOMEM;
+
+	obj->funcs = func;
+	while ((key = strsep(&keys, "+"))) {
+		if (!*key)
+			continue;
+
+		for (i = 0; i < ARRAY_SIZE(known_funcs); i++) {
+			if (!strcmp(known_funcs[i].key, key))
+				break;
+		}
+		if (i == ARRAY_SIZE(known_funcs))
+			return -ENOENT;
+
+		*func++ = known_funcs[i].func;
+	}
+
+	return 0;
+}
+
+/* "vmlinux:cmdline,test_klp_target:value"; cuts up @text, whose parts serve as names. */
+static int describe_objects(char *text)
+{
+	struct klp_object *obj;
+	char *keys, *name;
+	int ret;
+
+	obj = kcalloc(count_char(text, ',') + 2, sizeof(*obj), GFP_KERNEL);
+	if (!obj)
+		return -ENOMEM;
+
+	patch.objs = obj;
+	while ((keys = strsep(&text, ","))) {
+		name = strsep(&keys, ":");
+		if (strcmp(name, "vmlinux"))
+			obj->name = name;
+
+		if (callbacks & 1)
+			obj->callbacks.pre_patch = pre_patch;
+		if (callbacks & 2)
+			obj->callbacks.post_patch = post_patch;
+		if (callbacks & 4)
+			obj->callbacks.pre_unpatch = pre_unpatch;
+		if (callbacks & 8)
+			obj->callbacks.post_unpatch = post_unpatch;
+
+		ret = describe_funcs(obj, keys ?: "");
+		if (ret)
+			return ret;
+		obj++;
+	}
+
+	return 0;
+}
+
+static void free_description(void)
+{
+	struct klp_object *obj;
+
+	for (obj = patch.objs; obj && obj->funcs; obj++)
+		kfree(obj->funcs);
+	kfree(patch.objs);
+	kfree(names);
+}
+
+static int __init patch_init(void)
+{
+	int ret;
+
+	names = kstrdup(objects, GFP_KERNEL);
+	if (!names)
+		return -ENOMEM;
+
+	ret = describe_objects(names);
+	if (ret)
+		goto err;
+
+	states[0].id = state_id;
+	states[0].version = state_version;
+	patch.replace = replace;
+
+	ret = klp_enable_patch(&patch);
+	if (ret)
+		goto err;
+
+	return 0;
+
+err:
+	free_description();
+	return ret;
+}
+
+static void __exit patch_exit(void)
+{
+	free_description();
+}
+
+module_init(patch_init);
+module_exit(patch_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Livepatch selftests: a livepatch described by its parameters");
+MODULE_INFO(livepatch, "Y");

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A livepatch whose new functions use symbols that are not exported, of the kernel and of a module
+ * that may not be there yet.  It is not fit to be loaded as built: klp_mkrela, beside the scripts,
+ * turns the references below into klp relocations, and into broken ones for the tests of those.
+ */
+#include "test_klp.h"
+#include "rela.h"
+
+/* A place that is relocated in data rather than in code; scripts compare it with kallsyms. */
+static const void *address_in_vmlinux = linux_proc_banner_ref;
+
+static int address_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%lx\n", (unsigned long)READ_ONCE(address_in_vmlinux));
+}
+
+static const struct kernel_param_ops address_ops = {
+	.get = address_get,
+};
+
+module_param_cb(address, &address_ops, NULL, 0400);
+MODULE_PARM_DESC(address, "where the symbol of vmlinux was found");
+
+/* Zero while the target is away: its relocations have been cleared. */
+static const void *address_in_target = &target_secret_ref;
+
+static int target_address_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%lx\n", (unsigned long)READ_ONCE(address_in_target));
+}
+
+static const struct kernel_param_ops target_address_ops = {
+	.get = target_address_get,
+};
+
+module_param_cb(target_address, &target_address_ops, NULL, 0400);
+MODULE_PARM_DESC(target_address, "where the symbol of the target was found");
+
+static bool unchecked;
+module_param(unchecked, bool, 0444);
+MODULE_PARM_DESC(unchecked, "do not care if the symbol of vmlinux is not relocated");
+
+static int new_version(struct seq_file *m, void *v)
+{
+	seq_printf(m, "%s\n", saved_command_line_ref);
+	return 0;
+}
+
+static void new_value(struct seq_file *m)
+{
+	int secret = target_secret_ref;
+
+	seq_printf(m, "value: %d, twice %d\n", secret, target_twice_ref(secret));
+}
+
+static struct klp_func vmlinux_funcs[] = {
+	{ .old_name = "version_proc_show", .new_func = new_version },
+	{ }
+};
+
+static struct klp_func target_funcs[] = {
+	{ .old_name = "test_klp_target_value", .new_func = new_value },
+	{ }
+};
+
+static struct klp_object objs[] = {
+	{ .funcs = vmlinux_funcs },
+	{ .name = "test_klp_target", .funcs = target_funcs },
+	{ }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+};
+
+static int __init rela_init(void)
+{
+	if (!unchecked && !READ_ONCE(address_in_vmlinux)) {
+		pr_err("not relocated: klp_mkrela has to make this module loadable first\n");
+		return -ENOEXEC;
+	}
+
+	return klp_enable_patch(&patch);
+}
+
+static void __exit rela_exit(void)
+{
+}
+
+module_init(rela_init);
+module_exit(rela_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Livepatch selftests: a livepatch with klp relocations");
+MODULE_INFO(livepatch, "Y");

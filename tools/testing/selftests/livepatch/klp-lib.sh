@@ -1,0 +1,493 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the klp-*.sh scripts share.  A test is a function that runs in a subshell; the first check
+# that does not hold says what was expected and what came, and ends it.  Whatever a test leaves
+# behind - tasks, patches, modules - is cleared away before the next, so tests mostly do not care.
+
+KLP_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=/dev/null
+. "$KLP_DIR/../kselftest/ktap_helpers.sh"
+
+# The errors of the tools are told apart by their texts.
+export LC_ALL=C
+
+KLP_SYSFS=/sys/kernel/livepatch
+KLP_TIMEOUT=60			# seconds; only ever waited for when something is wrong
+KLP_TMP=
+declare -A KLP_KO		# module name -> path of its file
+
+# --- what a test says ---------------------------------------------------------------------------
+
+# klp_fail LINE...: the test has failed, and this is why
+klp_fail()
+{
+	printf '%s\n' "$@" | sed 's/^/# /'
+	# Not even a pipe that this is the end of hides it.
+	: > "$KLP_TMP/failed"
+	exit "$KSFT_FAIL"
+}
+
+# klp_skip REASON: the test cannot be made here
+klp_skip()
+{
+	echo "# $1"
+	exit "$KSFT_SKIP"
+}
+
+# klp_expect WHAT EXPECTED GOT
+klp_expect()
+{
+	[ "$2" = "$3" ] && return
+	klp_fail "$1:" "  expected: $2" "       got: $3"
+}
+
+# klp_until WHAT COMMAND...: waits until the command succeeds
+klp_until()
+{
+	local what=$1 deadline=$((SECONDS + KLP_TIMEOUT))
+	shift
+
+	until "$@"; do
+		[ "$SECONDS" -lt "$deadline" ] ||
+			klp_fail "still not so after $KLP_TIMEOUT s: $what"
+		klp_nap
+	done
+}
+
+# A short sleep that costs no process.
+klp_nap()
+{
+	read -r -t 0.02 -u "$KLP_NAP_FD"
+	return 0
+}
+
+# --- the log ------------------------------------------------------------------------------------
+
+# All of it comes through one descriptor that stays open, so that only what is new is ever read.
+# It is kept in two files: what came during this test, and what came since the last mark.
+
+klp_fetch_log()
+{
+	local record text=''
+
+	# Each read is one record; the error that ends this is that there is no other.
+	dd bs=16384 iflag=nonblock <&"$KLP_KMSG_FD" > "$KLP_TMP/records" 2>/dev/null
+
+	while IFS= read -r record; do
+		# Lines that begin with a blank say more about the record before.
+		[ "${record:0:1}" = ' ' ] || text+=${record#*;}$'\n'
+	done < "$KLP_TMP/records"
+	printf '%s' "$text" >> "$KLP_TMP/log-of-test"
+	printf '%s' "$text" >> "$KLP_TMP/log"
+}
+
+# klp_mark: from here on the log counts
+klp_mark()
+{
+	klp_fetch_log
+	: > "$KLP_TMP/log"
+}
+
+# klp_log: what the core and the test modules have said since the mark
+klp_log()
+{
+	local line
+
+	klp_fetch_log
+	while IFS= read -r line; do
+		case $line in
+		*': '*taint*' kernel'*)	;;
+		'livepatch: '* | test_klp_*)	echo "$line" ;;
+		esac
+	done < "$KLP_TMP/log"
+}
+
+# klp_expect_log < EXPECTED: exactly these lines; then starts anew
+klp_expect_log()
+{
+	local expected got
+
+	IFS= read -r -d '' expected
+	klp_log > "$KLP_TMP/got"
+	IFS= read -r -d '' got < "$KLP_TMP/got"
+	if [ "$expected" != "$got" ]; then
+		printf '%s' "$expected" > "$KLP_TMP/expected"
+		klp_fail "the log is not as expected (- has not come, + has come):" \
+			"$(diff -U100 "$KLP_TMP/expected" "$KLP_TMP/got" | tail -n +4)"
+	fi
+	: > "$KLP_TMP/log"
+}
+
+# --- files --------------------------------------------------------------------------------------
+
+# klp_errno TEXT: the name of the error that a tool complains about; empty for no complaint
+klp_errno()
+{
+	case $1 in
+	'')				echo ;;
+	*'Invalid argument'* | *'Invalid parameters'*)	echo EINVAL ;;
+	*'resource busy'*)		echo EBUSY ;;
+	*'No such device'*)		echo ENODEV ;;
+	*'Unknown symbol'* | *'No such file'*)		echo ENOENT ;;
+	*'Invalid module format'* | *'Exec format'*)	echo ENOEXEC ;;
+	*'File exists'*)		echo EEXIST ;;
+	*'Cannot allocate memory'*)	echo ENOMEM ;;
+	*'Numerical argument out of domain'*)		echo EDOM ;;
+	*'Permission denied'*)		echo EACCES ;;
+	*'deadlock'*)			echo EDEADLK ;;
+	*)				echo "unknown: $1" ;;
+	esac
+}
+
+# klp_reads FILE TEXT: whether the file, of one line, holds just this
+klp_reads()
+{
+	local text
+
+	{ read -r text < "$1"; } 2>/dev/null && [ "$text" = "$2" ]
+}
+
+# klp_expect_file FILE TEXT
+klp_expect_file()
+{
+	klp_expect "$1" "$2" "$( { echo "$(< "$1")"; } 2>&1)"
+}
+
+# klp_write FILE TEXT: prints the name of the error if there is one
+klp_write()
+{
+	local said
+
+	# One write(2), and no error from anything but that and open(2).
+	said=$( { printf '%s' "$2" > "$1"; } 2>&1)
+	klp_errno "$said"
+}
+
+# klp_set FILE TEXT: writes, which must succeed
+klp_set()
+{
+	local said
+
+	said=$( { printf '%s' "$2" > "$1"; } 2>&1)
+	[ -z "$said" ] || klp_fail "$said"
+}
+
+# klp_list FOLDER: what is in there
+klp_list()
+{
+	(
+		shopt -s nullglob
+		cd "$1" && echo *
+	)
+}
+
+# klp_param MODULE NAME: path of a module parameter
+klp_param()
+{
+	echo "/sys/module/$1/parameters/$2"
+}
+
+# --- modules and patches ------------------------------------------------------------------------
+
+# klp_need_modules NAME...: finds the files, or skips the whole script
+klp_need_modules()
+{
+	local name
+
+	for name; do
+		if [ -n "${KLP_MODDIR:-}" ]; then
+			KLP_KO[$name]=$KLP_MODDIR/$name.ko
+		else
+			KLP_KO[$name]=$(modinfo -n "$name" 2>/dev/null)
+		fi
+		[ -f "${KLP_KO[$name]}" ] ||
+			klp_skip_all "no module $name: CONFIG_TEST_LIVEPATCH=m or KLP_MODDIR="
+	done
+}
+
+# klp_insmod FILE|NAME [PARAMETER...]: prints the name of the error if there is one
+klp_insmod()
+{
+	local file=${KLP_KO[$1]:-$1} said
+	shift
+
+	said=$(insmod "$file" "$@" 2>&1)
+	klp_errno "$said"
+}
+
+# klp_load FILE|NAME [PARAMETER...]
+klp_load()
+{
+	klp_expect "error of loading $*" "" "$(klp_insmod "$@")"
+}
+
+# klp_load_fails ERRNO FILE|NAME [PARAMETER...]
+klp_load_fails()
+{
+	local errno=$1
+	shift
+
+	klp_expect "error of loading $*" "$errno" "$(klp_insmod "$@")"
+}
+
+# klp_enable NAME [PARAMETER...]: loads a livepatch and waits for its transition to end
+klp_enable()
+{
+	klp_load "$@"
+	klp_wait_transition "$1"
+}
+
+klp_wait_transition()
+{
+	klp_until "the transition of $1 has ended" klp_reads "$KLP_SYSFS/$1/transition" 0
+}
+
+# klp_disable NAME: disables a livepatch and waits until it is gone
+klp_disable()
+{
+	klp_set "$KLP_SYSFS/$1/enabled" 0
+	klp_wait_gone "$1"
+}
+
+klp_wait_gone()
+{
+	klp_until "$1 has left $KLP_SYSFS" klp_absent "$KLP_SYSFS/$1"
+}
+
+klp_absent()
+{
+	[ ! -e "$1" ]
+}
+
+# klp_unload NAME: removes a module that nobody uses, or is about to use no more
+klp_unload()
+{
+	klp_until "the last user of $1 has gone" klp_reads "/sys/module/$1/refcnt" 0
+	klp_expect "what rmmod $1 says" "" "$(rmmod "$1" 2>&1)"
+}
+
+# klp_redirected: the functions that ftrace calls livepatch for
+klp_redirected()
+{
+	local name flags names=()
+
+	while read -r name flags; do
+		[[ " $flags" = *' I '* ]] && names+=("$name")
+	done < "$KLP_TRACING/enabled_functions"
+
+	if [ "${#names[@]}" -lt 2 ]; then
+		echo "${names[*]}"
+	else
+		printf '%s\n' "${names[@]}" | sort | paste -sd ' '
+	fi
+}
+
+# klp_twin_symbol: the name of two functions of vmlinux, and the address of the second
+klp_twin_symbol()
+{
+	awk 'NF == 3 && $2 ~ /[tT]/ && $3 !~ /,/ && ++count[$3] == 2 {
+			second[$3] = $1
+		}
+		END {
+			for (name in second) {
+				if (count[name] != 2)
+					continue
+				print name, second[name]
+				exit
+			}
+		}' /proc/kallsyms
+}
+
+# --- tasks --------------------------------------------------------------------------------------
+
+# klp_hold MODULE: starts a task that sleeps in the version of test_klp_hold_wait() that lies in
+# this module; its process id is then in KLP_HELD
+klp_hold()
+{
+	klp_set "$(klp_param "$1" hold)" 1
+	cat /proc/test_klp_hold > "$KLP_TMP/held.$1" 2>&1 &
+	KLP_HELD=$!
+	echo "$KLP_HELD" >> "$KLP_TMP/pids"
+	klp_until "a task sleeps in $1" klp_reads "$(klp_param "$1" held)" 1
+}
+
+# klp_release MODULE: lets it go on; what it has read is then in KLP_SAID
+klp_release()
+{
+	klp_set "$(klp_param "$1" hold)" 0
+	klp_until "the task has left $1" klp_reads "$(klp_param "$1" held)" 0
+	klp_until "the task has read its file" test -s "$KLP_TMP/held.$1"
+	# shellcheck disable=SC2034 # for the scripts
+	KLP_SAID=$(< "$KLP_TMP/held.$1")
+}
+
+# --- relocations --------------------------------------------------------------------------------
+
+# klp_mkrela ARGUMENT...: the tool of that name, compiled here if need be
+klp_mkrela()
+{
+	local tool=$KLP_DIR/klp_mkrela said
+
+	if [ ! -x "$tool" ]; then
+		tool=$KLP_TMP/klp_mkrela
+		[ -x "$tool" ] || ${CC:-cc} -o "$tool" "$KLP_DIR/klp_mkrela.c" 2>/dev/null ||
+			klp_skip "klp_mkrela is not built and cannot be: make -C $KLP_DIR"
+	fi
+	said=$("$tool" "$@" 2>&1) || klp_fail "klp_mkrela $*: $said"
+}
+
+# --- running tests ------------------------------------------------------------------------------
+
+klp_skip_all()
+{
+	ktap_skip_all "$1"
+	exit "$KSFT_SKIP"
+}
+
+# klp_setup MODULE...: what a script does first, with the modules that it uses
+klp_setup()
+{
+	ktap_print_header
+	[ "$(id -u)" -eq 0 ] || klp_skip_all "must be run as root"
+	[ -d "$KLP_SYSFS" ] || klp_skip_all "no $KLP_SYSFS: CONFIG_LIVEPATCH=y is needed"
+	klp_need_modules "$@"
+
+	# Other people's patches would get replaced, and their stack counted.
+	[ -z "$(klp_list "$KLP_SYSFS")" ] || klp_skip_all "livepatches are enabled already"
+	[ -z "$(klp_leftovers)" ] || klp_skip_all "in use already: $(klp_leftovers)"
+
+	[ -d /sys/kernel/tracing/events ] || mount -t tracefs nodev /sys/kernel/tracing ||
+		klp_skip_all "no tracefs"
+	KLP_TRACING=/sys/kernel/tracing
+
+	KLP_TMP=$(mktemp -d) || klp_skip_all "no folder for temporary files"
+	trap klp_end EXIT
+	trap 'exit 1' INT TERM HUP
+
+	# Nobody writes to this pipe but it has a writer: reading from it just takes time.
+	mkfifo "$KLP_TMP/nap"
+	exec {KLP_NAP_FD}<>"$KLP_TMP/nap"
+
+	exec {KLP_KMSG_FD}< /dev/kmsg
+	klp_fetch_log
+}
+
+# Runs when the script ends, whatever ended it.
+klp_end()
+{
+	(klp_cleanup)
+	rm -rf "$KLP_TMP"
+}
+
+# klp_leftovers: our modules that are loaded; the one of a forced patch has to stay forever
+klp_leftovers()
+{
+	local path names=()
+
+	for path in /sys/module/test_klp_*; do
+		[ -e "$path" ] && [ "${path##*/}" != test_klp_forced ] && names+=("${path##*/}")
+	done
+	echo "${names[*]}"
+}
+
+klp_let_go()
+{
+	local file pid
+
+	for file in /sys/module/test_klp_*/parameters/{hold,blocked}; do
+		[ -e "$file" ] && echo 0 > "$file"
+	done
+
+	[ -e "$KLP_TMP/pids" ] || return
+	while read -r pid; do
+		kill "$pid" 2>/dev/null
+	done < "$KLP_TMP/pids"
+	rm "$KLP_TMP/pids"
+}
+
+# klp_cleanup: lets all tasks go, disables all patches and removes all modules of a test
+klp_cleanup()
+{
+	local path
+
+	klp_let_go
+	klp_reads /proc/sys/kernel/ftrace_enabled 1 || echo 1 > /proc/sys/kernel/ftrace_enabled
+
+	for path in "$KLP_SYSFS"/test_klp_*; do
+		[ -e "$path" ] || continue
+		klp_until "clean-up: ${path##*/} is gone" klp_try_disable "$path"
+	done
+	klp_until "clean-up: all modules are removed" klp_try_remove
+}
+
+# Writing 0 reverses a transition that is under way; a patch that is leaving refuses it.
+klp_try_disable()
+{
+	[ -e "$1" ] || return 0
+	klp_reads "$1/enabled" 1 && klp_write "$1/enabled" 0 > /dev/null
+	return 1
+}
+
+klp_try_remove()
+{
+	local names
+
+	names=$(klp_leftovers)
+	[ -n "$names" ] || return 0
+	# shellcheck disable=SC2086 # a list of names
+	rmmod $names 2>/dev/null
+}
+
+# A test that the kernel complains about has failed, whatever else it found.
+klp_check_complaints()
+{
+	local log
+
+	klp_fetch_log
+	log=$(< "$KLP_TMP/log-of-test")
+	case $log in
+	*WARNING:* | *BUG:* | *'Call Trace:'* | *Oops*)
+		klp_fail "the kernel complains:" "$(grep -A9 -e WARNING: -e BUG: \
+			-e 'Call Trace:' -e Oops <<< "$log")"
+		;;
+	esac
+}
+
+# klp_run NAME DESCRIPTION: runs the function t_NAME as a test
+klp_run()
+{
+	local name=$1 description=$2 result=0
+
+	[ ! -e "$KLP_TMP/failed" ] || rm "$KLP_TMP/failed"
+	: > "$KLP_TMP/log-of-test"
+	: > "$KLP_TMP/log"
+	( "t_$name" ) || result=$?
+	( klp_cleanup ) || result=$KSFT_FAIL
+	( klp_check_complaints ) || result=$KSFT_FAIL
+	[ ! -e "$KLP_TMP/failed" ] || result=$KSFT_FAIL
+
+	case $result in
+	"$KSFT_PASS")	ktap_test_pass "$name: $description" ;;
+	"$KSFT_SKIP")	ktap_test_skip "$name: $description" ;;
+	*)		ktap_test_fail "$name: $description" ;;
+	esac
+}
+
+# klp_main "NAME DESCRIPTION"...: runs these tests, or those that KLP_TESTS names
+klp_main()
+{
+	local test chosen=()
+
+	for test; do
+		case " ${KLP_TESTS:-${test%% *}} " in
+		*" ${test%% *} "*)	chosen+=("$test") ;;
+		esac
+	done
+
+	ktap_set_plan "${#chosen[@]}"
+	for test in "${chosen[@]}"; do
+		klp_run "${test%% *}" "${test#* }"
+	done
+	ktap_finished
+}
