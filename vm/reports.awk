@@ -28,10 +28,11 @@ BEGIN {
 $0 ~ pattern {
 	found++
 	# The trace of one complaint is full of others; one window shows them all.
-	if (left <= 0 && found > 1)
-		print "..."
-	if (!total || total < 200)
+	if (total < 200) {
+		if (left <= 0 && found > 1)
+			print "..."
 		left = shown
+	}
 }
 
 left > 0 {
