@@ -54,7 +54,7 @@ static void new_value(struct seq_file *m)
 	seq_printf(m, "value: %d, twice %d\n", secret, target_twice_ref(secret));
 }
 
-static struct klp_func vmlinux_funcs[] = {
+static struct klp_func kernel_funcs[] = {
 	{ .old_name = "version_proc_show", .new_func = new_version },
 	{ }
 };
@@ -65,14 +65,14 @@ static struct klp_func target_funcs[] = {
 };
 
 static struct klp_object objs[] = {
-	{ .funcs = vmlinux_funcs },
+	{ .funcs = kernel_funcs },
 	{ .name = "test_klp_target", .funcs = target_funcs },
 	{ }
 };
 
 static struct klp_patch patch = {
-	.mod = THIS_MODULE,
 	.objs = objs,
+	.mod = THIS_MODULE,
 };
 
 static int __init rela_init(void)

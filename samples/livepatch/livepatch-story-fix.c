@@ -82,8 +82,8 @@ static struct klp_object objects[] = {
 };
 
 static struct klp_patch patch = {
-	.mod = THIS_MODULE,
 	.objs = objects,
+	.mod = THIS_MODULE,
 };
 
 static int __init story_fix_init(void)
