@@ -52,7 +52,8 @@ struct klp_func {
  * @pre_unpatch: before the first task goes back to the old functions; runs
  *		 only when @post_patch has run
  * @post_unpatch: after every task is back and the redirection is removed; runs
- *		 whenever @pre_patch has succeeded, or there is none
+ *		 whenever @pre_patch has succeeded or there is none, but not
+ *		 in a patch that has been replaced by another
  *
  * Each may be NULL. An object's callbacks run only while the object is loaded:
  * vmlinux always, a module from MODULE_STATE_COMING, before its init, to

@@ -246,8 +246,9 @@ static int klp_check_installed(struct klp_patch *desc)
  * known. -EEXIST: something is there twice, such as this patch. -EBUSY: another
  * patch is in transition, somebody else has redirected a function, or
  * kernel.ftrace_enabled is 0. -ENODEV: the module is being removed, or sysfs
- * could not be set up. -ENOMEM. Or what pre_patch returned. Each but the last and
- * -ENOMEM is logged. The semantics are those of Linux 6.12.
+ * could not be set up, which is not logged. -ENOEXEC: the architecture refuses a
+ * relocation. -ENOMEM, not logged. Or what pre_patch returned. The rest is logged.
+ * The semantics are those of Linux 6.12.
  */
 int klp_enable_patch(struct klp_patch *desc)
 {

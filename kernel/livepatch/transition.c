@@ -396,7 +396,7 @@ static void klp_make_stack_table(void)
 {
 	if (rcu_access_pointer(klp_stack_table))
 		return;
-	/* Pairs with rcu_dereference_sched() in klp_check_and_switch_task(). */
+	/* Pairs with rcu_dereference_sched() in klp_switch_if_safe(). */
 	rcu_assign_pointer(klp_stack_table,
 			   klp_stack_table_alloc(klp_transition_patch, klp_target_state));
 }
