@@ -61,7 +61,8 @@ struct klp_func {
  *
  * Context: process context, may sleep. The lock of the livepatch core is held,
  * so a callback must not wait for anything that needs it: the loading or the
- * removal of a module, or a write to a file below /sys/kernel/livepatch.
+ * removal of a module, or a write to a file below /sys/kernel/livepatch. A call
+ * of klp_enable_patch() is answered with -EDEADLK.
  */
 struct klp_callbacks {
 	int (*pre_patch)(struct klp_object *obj);
@@ -71,13 +72,31 @@ struct klp_callbacks {
 };
 
 /**
+ * struct klp_hook - one more thing to be run when an object is patched or unpatched
+ * @hook: returns 0, or a value that is logged and has no further effect. NULL
+ *	  ends the array
+ *
+ * Where callbacks are the one place of an object's author, hooks are a list: what
+ * generates livepatches can collect those of several source files.
+ *
+ * Context: as for &struct klp_callbacks.
+ */
+struct klp_hook {
+	int (*hook)(struct klp_object *obj);
+};
+
+/**
  * struct klp_object - what a patch changes in vmlinux or in one module
  * @name:	name of the module, NULL for vmlinux
  * @funcs:	its functions, ended by an empty entry. Must not be NULL, but may
  *		hold nothing but the empty entry, for callbacks alone
  * @callbacks:	what runs around the change
- * @mod:	set by the core, for callbacks to read: the module while it is
- *		loaded, NULL for vmlinux
+ * @patch_hooks: run in this order after pre_patch has succeeded, before the
+ *		functions are redirected; NULL for none. They cannot veto
+ * @unpatch_hooks: run in this order when the redirection is removed, before
+ *		post_unpatch, and whenever that is due; NULL for none
+ * @mod:	set by the core, for callbacks and hooks to read: the module while
+ *		it is loaded, NULL for vmlinux
  *
  * An entry with neither @name nor @funcs ends the array.
  */
@@ -85,6 +104,8 @@ struct klp_object {
 	const char *name;
 	struct klp_func *funcs;
 	struct klp_callbacks callbacks;
+	struct klp_hook *patch_hooks;
+	struct klp_hook *unpatch_hooks;
 
 	/* The core's. */
 	struct module *mod;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Callbacks: what is owed to an object, and running it.
+ * Callbacks and hooks: what is owed to an object, and running it.
  *
  *	          prepare             publish
  *	          pre_patch           post_patch
+ *	          patch_hooks
  *	    IDLE ----------> PREPARED ----------> LIVE
  *	         <----------          <----------
  *	          release             withdraw
- *	          post_unpatch        pre_unpatch
+ *	          unpatch_hooks       pre_unpatch
+ *	          post_unpatch
  *
  * Each step asks nothing but the state of the object. A caller may ask for a
  * step whenever the occasion for it has come, and the step is taken only when
@@ -19,35 +21,98 @@
  * that the object is loaded.
  */
 
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/sched.h>
 #include "callbacks.h"
 #include "runtime.h"
 
-static const struct klp_callbacks *klp_object_callbacks(const struct klp_rt_object *obj)
-{
-	static const struct klp_callbacks none;
+/*
+ * The task that is in a callback or a hook. It cannot wait for the lock, which it
+ * holds; whoever else reads this finds that it is not itself.
+ */
+static struct task_struct *klp_callback_task;
 
-	return obj->desc ? &obj->desc->callbacks : &none;
+static void klp_call_begin(void)
+{
+	WRITE_ONCE(klp_callback_task, current);
+}
+
+static void klp_call_end(void)
+{
+	WRITE_ONCE(klp_callback_task, NULL);
+}
+
+static void klp_run_callback(struct klp_rt_object *obj, const char *kind,
+			     void (*callback)(struct klp_object *obj))
+{
+	if (!callback)
+		return;
+	klp_call_begin();
+	callback(obj->desc);
+	klp_call_end();
+}
+
+static int klp_run_pre_patch(struct klp_rt_object *obj)
+{
+	int (*pre_patch)(struct klp_object *obj) = obj->desc->callbacks.pre_patch;
+	int ret;
+
+	if (!pre_patch)
+		return 0;
+	klp_call_begin();
+	ret = pre_patch(obj->desc);
+	klp_call_end();
+	return ret;
+}
+
+/* A hook that fails is heard, but neither stops the others nor refuses anything. */
+static void klp_run_hooks(struct klp_rt_object *obj, const char *kind, struct klp_hook *hooks)
+{
+	int ret;
+
+	for (; hooks && hooks->hook; hooks++) {
+		klp_call_begin();
+		ret = hooks->hook(obj->desc);
+		klp_call_end();
+		if (ret)
+			pr_warn("patch '%s': %s %ps of object '%s' returned %d\n",
+				obj->patch->name, kind, hooks->hook, klp_object_name(obj), ret);
+	}
+}
+
+/**
+ * klp_callback_is_caller() - is it a callback or a hook that calls us?
+ *
+ * Context: any task.
+ * Return: true when current runs one, and so holds klp_mutex already.
+ */
+bool klp_callback_is_caller(void)
+{
+	return READ_ONCE(klp_callback_task) == current;
 }
 
 /**
  * klp_callbacks_prepare() - the functions of an object are about to be redirected
- * @obj: the object, idle
+ * @obj: the object
  *
- * Context: process context, klp_mutex held; the callback may sleep.
+ * Runs pre_patch, and the patch_hooks when it does not veto.
+ *
+ * Context: process context, klp_mutex held; callbacks and hooks may sleep.
  * Return: 0, or the errno that the author's pre_patch vetoes with; nothing is
  * owed to the object then.
  */
 int klp_callbacks_prepare(struct klp_rt_object *obj)
 {
-	const struct klp_callbacks *callbacks = klp_object_callbacks(obj);
 	int ret;
 
 	if (obj->state != KLP_OBJECT_IDLE)
 		return 0;
-	if (callbacks->pre_patch) {
-		ret = callbacks->pre_patch(obj->desc);
+	if (obj->desc) {
+		ret = klp_run_pre_patch(obj);
 		if (ret)
 			return ret;
+		klp_run_hooks(obj, "patch_hook", obj->desc->patch_hooks);
 	}
 	obj->state = KLP_OBJECT_PREPARED;
 	return 0;
@@ -61,13 +126,11 @@ int klp_callbacks_prepare(struct klp_rt_object *obj)
  */
 void klp_callbacks_publish(struct klp_rt_object *obj)
 {
-	const struct klp_callbacks *callbacks = klp_object_callbacks(obj);
-
 	if (obj->state != KLP_OBJECT_PREPARED)
 		return;
 	obj->state = KLP_OBJECT_LIVE;
-	if (callbacks->post_patch)
-		callbacks->post_patch(obj->desc);
+	if (obj->desc)
+		klp_run_callback(obj, "post_patch", obj->desc->callbacks.post_patch);
 }
 
 /**
@@ -78,30 +141,30 @@ void klp_callbacks_publish(struct klp_rt_object *obj)
  */
 void klp_callbacks_withdraw(struct klp_rt_object *obj)
 {
-	const struct klp_callbacks *callbacks = klp_object_callbacks(obj);
-
 	if (obj->state != KLP_OBJECT_LIVE)
 		return;
 	obj->state = KLP_OBJECT_PREPARED;
-	if (callbacks->pre_unpatch)
-		callbacks->pre_unpatch(obj->desc);
+	if (obj->desc)
+		klp_run_callback(obj, "pre_unpatch", obj->desc->callbacks.pre_unpatch);
 }
 
 /**
  * klp_callbacks_release() - no task runs the new functions of an object any more
  * @obj: the object; its functions are not redirected
  *
- * Context: process context, klp_mutex held; the callback may sleep.
+ * Runs the unpatch_hooks, then post_unpatch.
+ *
+ * Context: process context, klp_mutex held; callbacks and hooks may sleep.
  */
 void klp_callbacks_release(struct klp_rt_object *obj)
 {
-	const struct klp_callbacks *callbacks = klp_object_callbacks(obj);
-
 	if (obj->state != KLP_OBJECT_PREPARED)
 		return;
 	obj->state = KLP_OBJECT_IDLE;
-	if (callbacks->post_unpatch)
-		callbacks->post_unpatch(obj->desc);
+	if (!obj->desc)
+		return;
+	klp_run_hooks(obj, "unpatch_hook", obj->desc->unpatch_hooks);
+	klp_run_callback(obj, "post_unpatch", obj->desc->callbacks.post_unpatch);
 }
 
 /**

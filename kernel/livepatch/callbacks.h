@@ -2,7 +2,11 @@
 #ifndef _LIVEPATCH_CALLBACKS_H
 #define _LIVEPATCH_CALLBACKS_H
 
+#include <linux/types.h>
+
 struct klp_rt_object;
+
+bool klp_callback_is_caller(void);
 
 int klp_callbacks_prepare(struct klp_rt_object *obj);
 void klp_callbacks_publish(struct klp_rt_object *obj);

@@ -68,6 +68,15 @@ static bool klp_transition_in_the_way(const char *name, const char *request)
 	return true;
 }
 
+/* A callback holds the lock that the request would wait for. */
+static bool klp_callback_in_the_way(const char *name, const char *request)
+{
+	if (!klp_callback_is_caller())
+		return false;
+	pr_err("patch '%s' cannot be %s from a callback\n", name, request);
+	return true;
+}
+
 static int klp_apply_object(struct klp_rt_object *obj)
 {
 	int ret;
@@ -238,16 +247,17 @@ static int klp_check_installed(struct klp_patch *desc)
  * held until the patch has been disabled or replaced. After that the patch is
  * gone, it may come back only by loading its module again.
  *
- * Context: process context, may sleep, takes klp_mutex: not from a callback.
+ * Context: process context, may sleep, takes klp_mutex.
  * Return: 0 when the patch is enabled, though the transition may not be over.
  * -EINVAL: the description is malformed, the module is not marked as a livepatch,
  * a symbol is missing or ambiguous, a function cannot be traced, or the states do
  * not fit those of the patches there are. -ENOENT: the size of a function is not
  * known. -EEXIST: something is there twice, such as this patch. -EBUSY: another
  * patch is in transition, somebody else has redirected a function, or
- * kernel.ftrace_enabled is 0. -ENODEV: the module is being removed, or sysfs
- * could not be set up, which is not logged. -ENOEXEC: the architecture refuses a
- * relocation. -ENOMEM, not logged. Or what pre_patch returned. The rest is logged.
+ * kernel.ftrace_enabled is 0. -EDEADLK: called from a callback or a hook. -ENODEV:
+ * the module is being removed, or sysfs could not be set up, which is not logged.
+ * -ENOEXEC: the architecture refuses a relocation. -ENOMEM, not logged. Or what
+ * pre_patch returned. The rest is logged.
  * The semantics are those of Linux 6.12.
  */
 int klp_enable_patch(struct klp_patch *desc)
@@ -258,6 +268,8 @@ int klp_enable_patch(struct klp_patch *desc)
 	ret = klp_check_description(desc);
 	if (ret)
 		return ret;
+	if (klp_callback_in_the_way(desc->mod->name, "enabled"))
+		return -EDEADLK;
 	if (!klp_sysfs_ready())
 		return -ENODEV;
 	if (!klp_have_reliable_stack()) {
@@ -299,6 +311,9 @@ EXPORT_SYMBOL_GPL(klp_enable_patch);
 /* Somebody has written to /sys/kernel/livepatch/<patch>/enabled. */
 static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
 {
+	if (klp_callback_in_the_way(patch->name, enable ? "enabled" : "disabled"))
+		return -EDEADLK;
+
 	guard(mutex)(&klp_mutex);
 
 	if (enable == patch->enabled) {
@@ -321,6 +336,9 @@ static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
 /* Somebody has written 1 to /sys/kernel/livepatch/<patch>/force. */
 static int klp_request_force(struct klp_rt_patch *patch)
 {
+	if (klp_callback_in_the_way(patch->name, "forced"))
+		return -EDEADLK;
+
 	guard(mutex)(&klp_mutex);
 
 	if (patch != klp_transition_patch) {

@@ -20,6 +20,14 @@ static bool replace;
 module_param(replace, bool, 0444);
 MODULE_PARM_DESC(replace, "take the place of all patches enabled before");
 
+static unsigned int hooks;
+module_param(hooks, uint, 0444);
+MODULE_PARM_DESC(hooks, "number of patch hooks and of unpatch hooks of each object, up to 3");
+
+static int hook_ret;
+module_param(hook_ret, int, 0644);
+MODULE_PARM_DESC(hook_ret, "what the first patch hook and the first unpatch hook return");
+
 static unsigned int callbacks = 0xf;
 module_param(callbacks, uint, 0444);
 MODULE_PARM_DESC(callbacks, "bits: 1 pre_patch, 2 post_patch, 4 pre_unpatch, 8 post_unpatch");
@@ -35,6 +43,10 @@ MODULE_PARM_DESC(veto_errno, "what it fails with");
 static char block[16];
 module_param_string(block, block, sizeof(block), 0444);
 MODULE_PARM_DESC(block, "callback that waits while the parameter blocked is set");
+
+static char nested[16];
+module_param_string(nested, nested, sizeof(nested), 0644);
+MODULE_PARM_DESC(nested, "callback that enables the patch once more, and should not be able to");
 
 static unsigned long state_id;
 module_param(state_id, ulong, 0444);
@@ -157,6 +169,8 @@ static void log_callback(const char *which, struct klp_object *obj)
 
 	if (sysfs_streq(block, which))
 		gate_pass_unsignalled(&block_gate);
+	if (sysfs_streq(nested, which))
+		pr_info("klp_enable_patch() returns %d\n", klp_enable_patch(&patch));
 }
 
 /* Takes over from the enabled patch that knows the state: its data is a count of the owners. */
@@ -206,6 +220,51 @@ static void post_unpatch(struct klp_object *obj)
 {
 	log_callback("post_unpatch", obj);
 }
+
+static int patch_hook_1(struct klp_object *obj)
+{
+	log_callback("patch_hook_1", obj);
+	return hook_ret;
+}
+
+static int patch_hook_2(struct klp_object *obj)
+{
+	log_callback("patch_hook_2", obj);
+	return 0;
+}
+
+static int patch_hook_3(struct klp_object *obj)
+{
+	log_callback("patch_hook_3", obj);
+	return 0;
+}
+
+static int unpatch_hook_1(struct klp_object *obj)
+{
+	log_callback("unpatch_hook_1", obj);
+	return hook_ret;
+}
+
+static int unpatch_hook_2(struct klp_object *obj)
+{
+	log_callback("unpatch_hook_2", obj);
+	return 0;
+}
+
+static int unpatch_hook_3(struct klp_object *obj)
+{
+	log_callback("unpatch_hook_3", obj);
+	return 0;
+}
+
+/* Cut off behind as many as the parameter says. */
+static struct klp_hook patch_hooks[] = {
+	{ patch_hook_1 }, { patch_hook_2 }, { patch_hook_3 }, { }
+};
+
+static struct klp_hook unpatch_hooks[] = {
+	{ unpatch_hook_1 }, { unpatch_hook_2 }, { unpatch_hook_3 }, { }
+};
 
 static unsigned int count_char(const char *text, char wanted)
 {
@@ -274,6 +333,10 @@ static int describe_objects(char *text)
 			obj->callbacks.pre_unpatch = pre_unpatch;
 		if (callbacks & 8)
 			obj->callbacks.post_unpatch = post_unpatch;
+		if (hooks) {
+			obj->patch_hooks = patch_hooks;
+			obj->unpatch_hooks = unpatch_hooks;
+		}
 
 		ret = describe_funcs(obj, keys ?: "");
 		if (ret)
@@ -297,6 +360,11 @@ static void free_description(void)
 static int __init patch_init(void)
 {
 	int ret;
+
+	if (hooks >= ARRAY_SIZE(patch_hooks))
+		return -EINVAL;
+	patch_hooks[hooks].hook = NULL;
+	unpatch_hooks[hooks].hook = NULL;
 
 	names = kstrdup(objects, GFP_KERNEL);
 	if (!names)
