@@ -132,14 +132,20 @@ struct klp_state {
  * @objs:	the objects it changes, ended by an empty entry
  * @states:	the system states that it changes, or NULL
  * @replace:	take the place of all patches that are enabled
+ * @persistent:	stay in sysfs when the patch has been disabled, to be enabled
+ *		again there. One that has been replaced by another patch leaves
+ *		all the same: its unpatch callbacks have not run
  *
- * Must stay valid until the module is removed.
+ * Must stay valid until the module's exit is called. A persistent patch is not
+ * looked at any more from there on, and of any other the core has let go before
+ * the module can be removed.
  */
 struct klp_patch {
 	struct module *mod;
 	struct klp_object *objs;
 	struct klp_state *states;
 	bool replace;
+	bool persistent;
 };
 
 int klp_enable_patch(struct klp_patch *patch);

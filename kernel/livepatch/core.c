@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Life of a patch: checked, enabled, disabled, replaced, freed.
+ * Life of a patch: checked, enabled, disabled, enabled again, replaced, freed.
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
@@ -19,8 +19,9 @@
 /* Take a patch apart that nothing runs any more. It is not on the stack of patches. */
 static void klp_free_patch(struct klp_rt_patch *patch)
 {
-	struct module *mod = patch->forced ? NULL : patch->mod;
+	struct module *mod = patch->mod;
 
+	klp_rt_hide_modules(patch);
 	klp_rt_destroy_patch(patch);
 	/* The module may go with this, and the description with the module. */
 	module_put(mod);
@@ -41,13 +42,26 @@ static void klp_retire_patch(struct klp_rt_patch *patch)
 	schedule_work(&patch->free_work);
 }
 
+/* Put a persistent patch aside, disabled. From now on it may go with its module. */
+static void klp_park_patch(struct klp_rt_patch *patch)
+{
+	klp_rt_unlink_patch(patch);
+	klp_rt_drop_nops(patch);
+	klp_rt_hide_modules(patch);
+	list_add_tail(&patch->node, &klp_disabled_patches);
+	module_put(patch->mod);
+}
+
 /* The transition of @patch is over. */
 static void klp_transition_finished(struct klp_rt_patch *patch)
 {
 	struct klp_rt_patch *old, *next;
 
 	if (!patch->enabled) {
-		klp_retire_patch(patch);
+		if (patch->persistent)
+			klp_park_patch(patch);
+		else
+			klp_retire_patch(patch);
 		return;
 	}
 	if (!patch->replace)
@@ -65,15 +79,6 @@ static bool klp_transition_in_the_way(const char *name, const char *request)
 		return false;
 	pr_err("patch '%s' cannot be %s while '%s' is in transition\n", name, request,
 	       klp_transition_patch->name);
-	return true;
-}
-
-/* A callback holds the lock that the request would wait for. */
-static bool klp_callback_in_the_way(const char *name, const char *request)
-{
-	if (!klp_callback_is_caller())
-		return false;
-	pr_err("patch '%s' cannot be %s from a callback\n", name, request);
 	return true;
 }
 
@@ -164,7 +169,7 @@ static void klp_release_objects(struct klp_rt_patch *patch)
 	}
 }
 
-/* Bring a patch that has just been made into being. It is freed if that fails. */
+/* Bring a patch into being that is not on the stack. A reference to its module is held. */
 static int klp_install_patch(struct klp_rt_patch *patch)
 {
 	int ret;
@@ -172,21 +177,14 @@ static int klp_install_patch(struct klp_rt_patch *patch)
 	ret = klp_sysfs_add_patch(patch);
 	if (ret)
 		return ret;
-
 	ret = klp_resolve_objects(patch);
 	if (ret)
-		goto release;
+		return ret;
 
 	klp_rt_push_patch(patch);
 	ret = klp_apply_patch(patch);
 	if (ret)
-		goto unlink;
-	return 0;
-
-unlink:
-	klp_rt_unlink_patch(patch);
-release:
-	klp_release_objects(patch);
+		klp_rt_unlink_patch(patch);
 	return ret;
 }
 
@@ -195,14 +193,6 @@ static int klp_check_description(const struct klp_patch *desc)
 {
 	const struct klp_object *obj;
 
-	if (!desc) {
-		pr_err("no patch to enable\n");
-		return -EINVAL;
-	}
-	if (!desc->mod) {
-		pr_err("a patch without a module cannot be enabled\n");
-		return -EINVAL;
-	}
 	if (!desc->objs) {
 		pr_err("patch '%s' has no objects\n", desc->mod->name);
 		return -EINVAL;
@@ -234,33 +224,16 @@ static int klp_check_installed(struct klp_patch *desc)
 	return 0;
 }
 
-/**
- * klp_enable_patch() - enable a livepatch
- * @desc: what it changes. Must stay valid until the module is removed
- *
- * Checks the patch, runs pre_patch of its objects that are loaded, redirects
- * their functions and begins the transition of all tasks. Objects that are not
- * loaded follow when their module comes. When the transition is complete the
- * post_patch callbacks run; that may be before this returns or later.
- *
- * To be called from the init of a livepatch module. A reference to the module is
- * held until the patch has been disabled or replaced. After that the patch is
- * gone, it may come back only by loading its module again.
- *
- * Context: process context, may sleep, takes klp_mutex.
- * Return: 0 when the patch is enabled, though the transition may not be over.
- * -EINVAL: the description is malformed, the module is not marked as a livepatch,
- * a symbol is missing or ambiguous, a function cannot be traced, or the states do
- * not fit those of the patches there are. -ENOENT: the size of a function is not
- * known. -EEXIST: something is there twice, such as this patch. -EBUSY: another
- * patch is in transition, somebody else has redirected a function, or
- * kernel.ftrace_enabled is 0. -EDEADLK: called from a callback or a hook. -ENODEV:
- * the module is being removed, or sysfs could not be set up, which is not logged.
- * -ENOEXEC: the architecture refuses a relocation. -ENOMEM, not logged. Or what
- * pre_patch returned. The rest is logged.
- * The semantics are those of Linux 6.12.
- */
-int klp_enable_patch(struct klp_patch *desc)
+/* A callback holds the lock that the request would wait for. */
+static bool klp_callback_in_the_way(const char *name, const char *request)
+{
+	if (!klp_callback_is_caller())
+		return false;
+	pr_err("patch '%s' cannot be %s from a callback\n", name, request);
+	return true;
+}
+
+static int klp_enable_new_patch(struct klp_patch *desc)
 {
 	struct klp_rt_patch *patch;
 	int ret;
@@ -295,6 +268,8 @@ int klp_enable_patch(struct klp_patch *desc)
 	}
 	INIT_WORK(&patch->free_work, klp_free_work_fn);
 	ret = klp_install_patch(patch);
+	if (ret)
+		klp_release_objects(patch);
 	mutex_unlock(&klp_mutex);
 
 	/* Without the lock: somebody may wait for it in a file of the patch. */
@@ -306,7 +281,73 @@ unlock:
 	mutex_unlock(&klp_mutex);
 	return ret;
 }
+
+/**
+ * klp_enable_patch() - enable a livepatch
+ * @desc: what it changes. Must stay valid until the module's exit is called
+ *
+ * Checks the patch, runs pre_patch and the patch_hooks of its objects that are
+ * loaded, redirects their functions and begins the transition of all tasks.
+ * Objects that are not loaded follow when their module comes. When the transition
+ * is complete the post_patch callbacks run; that may be before this returns or
+ * later.
+ *
+ * To be called from the init of a livepatch module. A reference to the module is
+ * held until the patch has been disabled or replaced. After that the patch is
+ * gone, it may come back only by loading its module again. But one that is
+ * persistent and has been disabled waits in sysfs, with no reference to its
+ * module, to be enabled again.
+ *
+ * Context: process context, may sleep, takes klp_mutex.
+ * Return: 0 when the patch is enabled, though the transition may not be over.
+ * -EINVAL: the description is malformed, the module is not marked as a livepatch,
+ * a symbol is missing or ambiguous, a function cannot be traced, or the states do
+ * not fit those of the patches there are. -ENOENT: the size of a function is not
+ * known. -EEXIST: something is there twice, such as this patch. -EBUSY: another
+ * patch is in transition, somebody else has redirected a function, or
+ * kernel.ftrace_enabled is 0. -EDEADLK: called from a callback or a hook. -ENODEV:
+ * the module is being removed, or sysfs could not be set up, which is not logged.
+ * -ENOEXEC: the architecture refuses a relocation. -ENOMEM, not logged. Or what
+ * pre_patch returned. The rest is logged.
+ * The semantics are those of Linux 6.12.
+ */
+int klp_enable_patch(struct klp_patch *desc)
+{
+	if (!desc) {
+		pr_err("no patch to enable\n");
+		return -EINVAL;
+	}
+	if (!desc->mod) {
+		pr_err("a patch without a module cannot be enabled\n");
+		return -EINVAL;
+	}
+	return klp_enable_new_patch(desc);
+}
 EXPORT_SYMBOL_GPL(klp_enable_patch);
+
+/* Enable a persistent patch that is disabled. It stays so, and whole, when that fails. */
+static int klp_enable_again(struct klp_rt_patch *patch)
+{
+	int ret;
+
+	if (list_empty(&patch->node)) {
+		pr_err("patch '%s' is leaving and has to be loaded again\n", patch->name);
+		return -EINVAL;
+	}
+	/* From here on the module's exit has not run and cannot. */
+	if (!try_module_get(patch->mod)) {
+		pr_err("module %s is being removed\n", patch->name);
+		return -ENODEV;
+	}
+	ret = klp_check_installed(patch->desc);
+	if (!ret && patch->replace)
+		ret = klp_rt_add_nops(patch);
+	if (!ret)
+		ret = klp_install_patch(patch);
+	if (ret)
+		klp_park_patch(patch);
+	return ret;
+}
 
 /* Somebody has written to /sys/kernel/livepatch/<patch>/enabled. */
 static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
@@ -326,11 +367,8 @@ static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
 		klp_transition_reverse();
 		return 0;
 	}
-	if (enable) {
-		pr_err("patch '%s' is leaving and has to be loaded again\n", patch->name);
-		return -EINVAL;
-	}
-	return klp_revert_patch(patch);
+
+	return enable ? klp_enable_again(patch) : klp_revert_patch(patch);
 }
 
 /* Somebody has written 1 to /sys/kernel/livepatch/<patch>/force. */

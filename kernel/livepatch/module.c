@@ -88,6 +88,43 @@ static void klp_revert_module(struct module *mod, struct klp_rt_patch *limit)
 	klp_redirect_forget_module(mod);
 }
 
+/*
+ * A disabled patch has left the relocations against its targets written: its own
+ * code may use them. They go with the target. A livepatch module that is on its
+ * way out itself has no use for them any more, and its description may be gone.
+ */
+static void klp_forget_target(struct module *mod)
+{
+	struct klp_rt_object *obj;
+	struct klp_rt_patch *patch;
+
+	list_for_each_entry(patch, &klp_disabled_patches, node) {
+		klp_for_each_object(obj, patch) {
+			if (obj->mod != mod)
+				continue;
+			if (try_module_get(patch->mod)) {
+				klp_symbols_release(obj);
+				module_put(patch->mod);
+			}
+			obj->mod = NULL;
+		}
+	}
+}
+
+/* The disabled patch whose module is @mod, or NULL. Nobody else finds it any more. */
+static struct klp_rt_patch *klp_take_disabled_patch(const struct module *mod)
+{
+	struct klp_rt_patch *patch;
+
+	list_for_each_entry(patch, &klp_disabled_patches, node) {
+		if (patch->mod == mod) {
+			klp_rt_unlink_patch(patch);
+			return patch;
+		}
+	}
+	return NULL;
+}
+
 /**
  * klp_module_coming() - patch a module that is being loaded
  * @mod: the module, MODULE_STATE_COMING, none of its code has run
@@ -134,10 +171,21 @@ int klp_module_coming(struct module *mod)
  * @mod: the module, MODULE_STATE_GOING after its exit, or MODULE_STATE_COMING
  *	 when it is not going to be loaded after all
  *
+ * A persistent patch that is disabled goes with its module.
+ *
  * Context: process context, may sleep, takes klp_mutex.
  */
 void klp_module_going(struct module *mod)
 {
-	guard(mutex)(&klp_mutex);
+	struct klp_rt_patch *patch;
+
+	mutex_lock(&klp_mutex);
 	klp_revert_module(mod, NULL);
+	klp_forget_target(mod);
+	patch = klp_take_disabled_patch(mod);
+	mutex_unlock(&klp_mutex);
+
+	/* Without the lock: somebody may wait for it in a file of the patch. */
+	if (patch)
+		klp_rt_destroy_patch(patch);
 }

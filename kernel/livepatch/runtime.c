@@ -14,6 +14,7 @@
 
 DEFINE_MUTEX(klp_mutex); /* see runtime.h */
 LIST_HEAD(klp_patches);
+LIST_HEAD(klp_disabled_patches);
 struct klp_rt_patch *klp_transition_patch;
 
 /* An author's array of functions ends with an entry in which nothing is set. */
@@ -215,13 +216,19 @@ static int klp_rt_add_object_nops(struct klp_rt_patch *patch, struct klp_rt_obje
 	return added ? klp_rt_index_object(obj) : 0;
 }
 
-/*
- * A function that an older patch has changed and an atomic replace does not
- * change goes back to its original code, task by task like all others. For the
- * time of the transition it gets a version that says just that. The names
- * belong to the older patch, which stays until the nops are dropped.
+/**
+ * klp_rt_add_nops() - add what an atomic replace takes back
+ * @patch: a patch that is not on the stack
+ *
+ * A function that an older patch has changed and this one does not change goes
+ * back to its original code, task by task like all others. For the time of the
+ * transition it gets a version that says just that. The names belong to the older
+ * patch, which stays until the nops are dropped.
+ *
+ * Context: process context, klp_mutex held.
+ * Return: 0 or -ENOMEM. Those that have been added stay: klp_rt_drop_nops().
  */
-static int klp_rt_add_nops(struct klp_rt_patch *patch)
+int klp_rt_add_nops(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *old_obj;
 	struct klp_rt_patch *old;
@@ -283,6 +290,7 @@ struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc)
 	patch->mod = desc->mod;
 	patch->name = desc->mod->name;
 	patch->replace = desc->replace;
+	patch->persistent = desc->persistent;
 	INIT_LIST_HEAD(&patch->objs);
 	INIT_LIST_HEAD(&patch->node);
 	klp_sysfs_init_patch(patch);
@@ -309,7 +317,7 @@ err:
  * @patch: the patch; must not be used any more
  *
  * Takes its directory out of sysfs. Neither a function of the patch nor one of
- * its callbacks may still be needed.
+ * its callbacks may still be needed. The description may be gone already.
  *
  * Context: process context. Waits for whoever is in one of the patch's sysfs
  * files, so must not be called from there, and not with klp_mutex held unless
@@ -319,10 +327,8 @@ void klp_rt_destroy_patch(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj, *next;
 
-	list_for_each_entry_safe(obj, next, &patch->objs, node) {
-		klp_rt_set_module(obj, NULL);
+	list_for_each_entry_safe(obj, next, &patch->objs, node)
 		klp_rt_destroy_object(obj);
-	}
 	klp_sysfs_destroy(&patch->kobj);
 }
 
@@ -370,11 +376,11 @@ static void klp_rt_renumber(void)
 void klp_rt_push_patch(struct klp_rt_patch *patch)
 {
 	lockdep_assert_held(&klp_mutex);
-	list_add_tail(&patch->node, &klp_patches);
+	list_move_tail(&patch->node, &klp_patches);
 	klp_rt_renumber();
 }
 
-/* Take @patch, which may not be there, out of the stack of patches. */
+/* Take @patch out of the stack of patches, or out of those that are disabled. */
 void klp_rt_unlink_patch(struct klp_rt_patch *patch)
 {
 	lockdep_assert_held(&klp_mutex);
@@ -401,6 +407,17 @@ void klp_rt_set_module(struct klp_rt_object *obj, struct module *mod)
 	obj->mod = mod;
 	if (obj->desc)
 		obj->desc->mod = mod;
+}
+
+/* The author is to see no modules of a patch that is neither enabled nor on its way. */
+void klp_rt_hide_modules(struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj;
+
+	klp_for_each_object(obj, patch) {
+		if (obj->desc)
+			obj->desc->mod = NULL;
+	}
 }
 
 /*

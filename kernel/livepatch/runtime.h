@@ -77,6 +77,7 @@ enum klp_object_state {
  *		hold nothing but nops
  * @name:	name of the module, NULL for vmlinux
  * @mod:	the module while it is loaded
+ * @relocated:	the relocations of the patch against the module are written
  * @state:	what callbacks are owed
  * @patched:	its functions are redirected. Read by sysfs without the lock
  * @funcs:	its functions, in the order of the description, nops last
@@ -90,6 +91,7 @@ struct klp_rt_object {
 	struct klp_object *desc;
 	const char *name;
 	struct module *mod;
+	bool relocated;
 	enum klp_object_state state;
 	bool patched;
 	struct list_head funcs;
@@ -101,18 +103,21 @@ struct klp_rt_object {
 
 /**
  * struct klp_rt_patch - a patch that is enabled, or on its way in or out
- * @desc:	the author's description; gone after the module reference is put
- * @mod:	the livepatch module, of which we hold a reference
+ * @desc:	the author's description; not to be looked at without a reference
+ *		to the module
+ * @mod:	the livepatch module, of which we hold a reference unless the patch
+ *		is in klp_disabled_patches
  * @name:	its name, which is the patch's as well
  * @enabled:	what the last request was. The transition to it may still be
  *		under way. Read by sysfs without the lock
  * @replace:	the patch takes the place of all others
+ * @persistent:	once disabled it waits in klp_disabled_patches to be enabled again
  * @forced:	a task may still run its code: the module must never go
  * @stack_order: place in the stack of patches, 1 is the oldest. Read by sysfs
  *		without the lock
  * @objs:	its objects in the order of the description, those that hold
  *		nothing but nops last
- * @node:	in klp_patches
+ * @node:	in klp_patches or klp_disabled_patches, or alone
  * @free_work:	takes the patch apart when that cannot be done on the spot
  * @kobj:	its directory in sysfs, owns the structure
  */
@@ -122,6 +127,7 @@ struct klp_rt_patch {
 	const char *name;
 	bool enabled;
 	bool replace;
+	bool persistent;
 	bool forced;
 	unsigned int stack_order;
 	struct list_head objs;
@@ -138,6 +144,13 @@ extern struct mutex klp_mutex;
 
 /* The stack of patches, oldest first. */
 extern struct list_head klp_patches;
+
+/*
+ * Persistent patches that are disabled. No reference to their modules is held:
+ * such a module may run its exit at any time, and takes with it what the
+ * description holds, names included. klp_module_going() then takes the patch out.
+ */
+extern struct list_head klp_disabled_patches;
 
 /* The patch that is in transition, or NULL. Written with klp_mutex held. */
 extern struct klp_rt_patch *klp_transition_patch;
@@ -168,6 +181,7 @@ static inline unsigned long klp_func_position(const struct klp_rt_func *func)
 
 struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc);
 void klp_rt_destroy_patch(struct klp_rt_patch *patch);
+int klp_rt_add_nops(struct klp_rt_patch *patch);
 void klp_rt_drop_nops(struct klp_rt_patch *patch);
 
 void klp_rt_push_patch(struct klp_rt_patch *patch);
@@ -176,5 +190,6 @@ void klp_rt_unlink_patch(struct klp_rt_patch *patch);
 struct klp_rt_object *klp_rt_find_object(struct klp_rt_patch *patch, const char *name);
 void klp_rt_find_module(struct klp_rt_object *obj);
 void klp_rt_set_module(struct klp_rt_object *obj, struct module *mod);
+void klp_rt_hide_modules(struct klp_rt_patch *patch);
 
 #endif /* _LIVEPATCH_RUNTIME_H */

@@ -398,9 +398,9 @@ static void klp_clear_object_relocs(struct klp_rt_object *obj)
  * klp_symbols_resolve() - find the code of an object that has been loaded
  * @obj: the object
  *
- * Writes the relocations of the patch against this module, and fills in
- * addresses and sizes of its functions. Those of vmlinux have been written when
- * the livepatch module was loaded.
+ * Writes the relocations of the patch against this module, if that has not been
+ * done since it came, and fills in addresses and sizes of its functions. Those of
+ * vmlinux have been written when the livepatch module was loaded.
  *
  * Context: process context, klp_mutex held.
  * Return: 0; -EINVAL when a symbol is missing or ambiguous or a relocation
@@ -414,7 +414,8 @@ int klp_symbols_resolve(struct klp_rt_object *obj)
 
 	lockdep_assert_held(&klp_mutex);
 
-	if (obj->name) {
+	if (obj->name && !obj->relocated) {
+		obj->relocated = true;
 		ret = klp_apply_object_relocs(obj);
 		if (ret)
 			goto err;
@@ -449,8 +450,9 @@ void klp_symbols_release(struct klp_rt_object *obj)
 
 	lockdep_assert_held(&klp_mutex);
 
-	if (obj->name)
+	if (obj->relocated)
 		klp_clear_object_relocs(obj);
+	obj->relocated = false;
 	klp_for_each_func(func, obj) {
 		if (func->nop)
 			func->new_func = NULL;

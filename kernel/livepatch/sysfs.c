@@ -173,11 +173,39 @@ static bool klp_sysfs_exists(struct kobject *parent, const char *name)
 	return kn;
 }
 
+static int klp_sysfs_add_object(struct klp_rt_object *obj)
+{
+	struct kobject *parent = &obj->patch->kobj;
+	struct klp_rt_func *func;
+	int ret;
+
+	if (!obj->kobj.state_in_sysfs) {
+		if (klp_sysfs_exists(parent, klp_object_name(obj))) {
+			pr_err("an object cannot be called '%s'\n", klp_object_name(obj));
+			return -EEXIST;
+		}
+		ret = kobject_add(&obj->kobj, parent, "%s", klp_object_name(obj));
+		if (ret)
+			return ret;
+	}
+	klp_for_each_func(func, obj) {
+		if (func->kobj.state_in_sysfs)
+			continue;
+		ret = kobject_add(&func->kobj, &obj->kobj, "%s,%lu", func->name,
+				  klp_func_position(func));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /**
  * klp_sysfs_add_patch() - put a patch, its objects and functions into sysfs
  * @patch: the patch
  *
- * On failure what is there already stays, klp_sysfs_destroy() removes it.
+ * Adds what is not there yet: for a patch that is enabled again, that is no more
+ * than its nops. On failure what has been added stays, klp_sysfs_destroy() removes
+ * it.
  *
  * Context: process context, klp_mutex held.
  * Return: 0; -EEXIST when a patch of the module has not left yet, or when an
@@ -186,32 +214,22 @@ static bool klp_sysfs_exists(struct kobject *parent, const char *name)
 int klp_sysfs_add_patch(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
-	struct klp_rt_func *func;
 	int ret;
 
-	/* Asked for before, because kobject_add() answers with a stack dump. */
-	if (klp_sysfs_exists(klp_root, patch->name)) {
-		pr_err("a patch of module '%s' is there already\n", patch->name);
-		return -EEXIST;
-	}
-	ret = kobject_add(&patch->kobj, klp_root, "%s", patch->name);
-	if (ret)
-		return ret;
-
-	klp_for_each_object(obj, patch) {
-		if (klp_sysfs_exists(&patch->kobj, klp_object_name(obj))) {
-			pr_err("an object cannot be called '%s'\n", klp_object_name(obj));
+	if (!patch->kobj.state_in_sysfs) {
+		/* Asked for before, because kobject_add() answers with a stack dump. */
+		if (klp_sysfs_exists(klp_root, patch->name)) {
+			pr_err("a patch of module '%s' is there already\n", patch->name);
 			return -EEXIST;
 		}
-		ret = kobject_add(&obj->kobj, &patch->kobj, "%s", klp_object_name(obj));
+		ret = kobject_add(&patch->kobj, klp_root, "%s", patch->name);
 		if (ret)
 			return ret;
-		klp_for_each_func(func, obj) {
-			ret = kobject_add(&func->kobj, &obj->kobj, "%s,%lu", func->name,
-					  klp_func_position(func));
-			if (ret)
-				return ret;
-		}
+	}
+	klp_for_each_object(obj, patch) {
+		ret = klp_sysfs_add_object(obj);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }

@@ -609,19 +609,27 @@ void klp_transition_cancel(void)
 	klp_transition_complete();
 }
 
+/* Tasks may go on running code of this patch: one reference to its module is never put. */
+static void klp_keep_forced(struct klp_rt_patch *patch)
+{
+	if (!patch->forced)
+		__module_get(patch->mod);
+	patch->forced = true;
+}
+
 static void klp_mark_forced(struct klp_rt_patch *patch)
 {
 	struct klp_rt_patch *old;
 
 	if (klp_target_state == KLP_TRANSITION_UNPATCHED) {
-		patch->forced = true;
+		klp_keep_forced(patch);
 		return;
 	}
 	if (!patch->replace)
 		return;
 	klp_for_each_patch(old) {
 		if (old != patch)
-			old->forced = true;
+			klp_keep_forced(old);
 	}
 }
 

@@ -20,6 +20,10 @@ static bool replace;
 module_param(replace, bool, 0444);
 MODULE_PARM_DESC(replace, "take the place of all patches enabled before");
 
+static bool persistent;
+module_param(persistent, bool, 0444);
+MODULE_PARM_DESC(persistent, "stay when disabled, to be enabled again");
+
 static unsigned int hooks;
 module_param(hooks, uint, 0444);
 MODULE_PARM_DESC(hooks, "number of patch hooks and of unpatch hooks of each object, up to 3");
@@ -377,6 +381,7 @@ static int __init patch_init(void)
 	states[0].id = state_id;
 	states[0].version = state_version;
 	patch.replace = replace;
+	patch.persistent = persistent;
 
 	ret = klp_enable_patch(&patch);
 	if (ret)
