@@ -23,7 +23,10 @@
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
+#include <linux/kallsyms.h>
 #include <linux/sched.h>
+#include <linux/timekeeping.h>
+#include <trace/events/livepatch.h>
 #include "callbacks.h"
 #include "runtime.h"
 
@@ -33,51 +36,80 @@
  */
 static struct task_struct *klp_callback_task;
 
-static void klp_call_begin(void)
+/* A call of a callback or a hook. */
+struct klp_call {
+	const struct klp_rt_object *obj;
+	const char *kind;
+	void *function;
+	u64 start;
+};
+
+static void klp_call_begin(struct klp_call *call, const struct klp_rt_object *obj,
+			   const char *kind, void *function)
 {
+	call->obj = obj;
+	call->kind = kind;
+	call->function = function;
+	call->start = ktime_get_ns();
 	WRITE_ONCE(klp_callback_task, current);
 }
 
-static void klp_call_end(void)
+static noinline_for_stack void klp_trace_call(const struct klp_call *call, int ret, u64 duration)
+{
+	char symbol[KSYM_SYMBOL_LEN];
+
+	/* By name: the address says nothing any more when the livepatch has gone. */
+	sprint_symbol_no_offset(symbol, (unsigned long)call->function);
+	trace_klp_callback(call->obj->patch->name, klp_object_name(call->obj), call->kind, symbol,
+			   ret, duration);
+}
+
+static void klp_call_end(const struct klp_call *call, int ret)
 {
 	WRITE_ONCE(klp_callback_task, NULL);
+	if (trace_klp_callback_enabled())
+		klp_trace_call(call, ret, ktime_get_ns() - call->start);
 }
 
 static void klp_run_callback(struct klp_rt_object *obj, const char *kind,
 			     void (*callback)(struct klp_object *obj))
 {
+	struct klp_call call;
+
 	if (!callback)
 		return;
-	klp_call_begin();
+	klp_call_begin(&call, obj, kind, callback);
 	callback(obj->desc);
-	klp_call_end();
+	klp_call_end(&call, 0);
 }
 
 static int klp_run_pre_patch(struct klp_rt_object *obj)
 {
 	int (*pre_patch)(struct klp_object *obj) = obj->desc->callbacks.pre_patch;
+	struct klp_call call;
 	int ret;
 
 	if (!pre_patch)
 		return 0;
-	klp_call_begin();
+	klp_call_begin(&call, obj, "pre_patch", pre_patch);
 	ret = pre_patch(obj->desc);
-	klp_call_end();
+	klp_call_end(&call, ret);
 	return ret;
 }
 
 /* A hook that fails is heard, but neither stops the others nor refuses anything. */
 static void klp_run_hooks(struct klp_rt_object *obj, const char *kind, struct klp_hook *hooks)
 {
+	struct klp_call call;
 	int ret;
 
 	for (; hooks && hooks->hook; hooks++) {
-		klp_call_begin();
+		klp_call_begin(&call, obj, kind, hooks->hook);
 		ret = hooks->hook(obj->desc);
-		klp_call_end();
+		klp_call_end(&call, ret);
 		if (ret)
 			pr_warn("patch '%s': %s %ps of object '%s' returned %d\n",
-				obj->patch->name, kind, hooks->hook, klp_object_name(obj), ret);
+				obj->patch->name, kind, call.function, klp_object_name(obj), ret);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include <linux/err.h>
 #include <linux/init.h>
+#include <linux/timekeeping.h>
 #include "callbacks.h"
 #include "redirect.h"
 #include "runtime.h"
@@ -15,6 +16,33 @@
 #include "symbols.h"
 #include "sysfs.h"
 #include "transition.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/livepatch.h>
+
+/*
+ * A request to enable or disable a patch has one answer: an errno when it is
+ * refused, 0 when the transition is complete, -ECANCELED when the opposite is
+ * asked for before that.
+ */
+static const char *klp_request_name(bool enable, bool replace)
+{
+	if (!enable)
+		return "disable";
+	return replace ? "replace" : "enable";
+}
+
+static void klp_request_begin(struct klp_rt_patch *patch, const char *request, u64 start)
+{
+	patch->request = request;
+	patch->requested_ns = start;
+}
+
+static void klp_request_end(const struct klp_rt_patch *patch, int result)
+{
+	trace_klp_request_done(patch->name, patch->request, result,
+			       ktime_get_ns() - patch->requested_ns);
+}
 
 /* Take a patch apart that nothing runs any more. It is not on the stack of patches. */
 static void klp_free_patch(struct klp_rt_patch *patch)
@@ -57,6 +85,7 @@ static void klp_transition_finished(struct klp_rt_patch *patch)
 {
 	struct klp_rt_patch *old, *next;
 
+	klp_request_end(patch, 0);
 	if (!patch->enabled) {
 		if (patch->persistent)
 			klp_park_patch(patch);
@@ -233,7 +262,7 @@ static bool klp_callback_in_the_way(const char *name, const char *request)
 	return true;
 }
 
-static int klp_enable_new_patch(struct klp_patch *desc)
+static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64 start)
 {
 	struct klp_rt_patch *patch;
 	int ret;
@@ -267,6 +296,7 @@ static int klp_enable_new_patch(struct klp_patch *desc)
 		goto unlock;
 	}
 	INIT_WORK(&patch->free_work, klp_free_work_fn);
+	klp_request_begin(patch, request, start);
 	ret = klp_install_patch(patch);
 	if (ret)
 		klp_release_objects(patch);
@@ -313,6 +343,10 @@ unlock:
  */
 int klp_enable_patch(struct klp_patch *desc)
 {
+	u64 start = ktime_get_ns();
+	const char *request;
+	int ret;
+
 	if (!desc) {
 		pr_err("no patch to enable\n");
 		return -EINVAL;
@@ -321,7 +355,13 @@ int klp_enable_patch(struct klp_patch *desc)
 		pr_err("a patch without a module cannot be enabled\n");
 		return -EINVAL;
 	}
-	return klp_enable_new_patch(desc);
+
+	request = klp_request_name(true, desc->replace);
+	trace_klp_request(desc->mod->name, request);
+	ret = klp_enable_new_patch(desc, request, start);
+	if (ret)
+		trace_klp_request_done(desc->mod->name, request, ret, ktime_get_ns() - start);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(klp_enable_patch);
 
@@ -349,8 +389,8 @@ static int klp_enable_again(struct klp_rt_patch *patch)
 	return ret;
 }
 
-/* Somebody has written to /sys/kernel/livepatch/<patch>/enabled. */
-static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
+static int klp_switch_patch(struct klp_rt_patch *patch, bool enable, const char *request,
+			    u64 start)
 {
 	if (klp_callback_in_the_way(patch->name, enable ? "enabled" : "disabled"))
 		return -EDEADLK;
@@ -363,12 +403,29 @@ static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
 		return -EINVAL;
 	}
 	if (patch == klp_transition_patch) {
+		klp_request_end(patch, -ECANCELED);
+		klp_request_begin(patch, request, start);
 		WRITE_ONCE(patch->enabled, enable);
 		klp_transition_reverse();
 		return 0;
 	}
 
+	klp_request_begin(patch, request, start);
 	return enable ? klp_enable_again(patch) : klp_revert_patch(patch);
+}
+
+/* Somebody has written to /sys/kernel/livepatch/<patch>/enabled. */
+static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
+{
+	const char *request = klp_request_name(enable, patch->replace);
+	u64 start = ktime_get_ns();
+	int ret;
+
+	trace_klp_request(patch->name, request);
+	ret = klp_switch_patch(patch, enable, request, start);
+	if (ret)
+		trace_klp_request_done(patch->name, request, ret, ktime_get_ns() - start);
+	return ret;
 }
 
 /* Somebody has written 1 to /sys/kernel/livepatch/<patch>/force. */

@@ -26,6 +26,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <trace/events/livepatch.h>
 #include "redirect.h"
 #include "runtime.h"
 
@@ -369,6 +370,7 @@ int klp_redirect_object(struct klp_rt_object *obj)
 			return ret;
 	}
 	WRITE_ONCE(obj->patched, true);
+	trace_klp_object_patched(obj->patch->name, klp_object_name(obj), obj->nr_funcs);
 	return 0;
 }
 
@@ -433,11 +435,12 @@ void klp_unredirect_object(struct klp_rt_object *obj)
 		klp_pop_version(func);
 	klp_trim_batches();
 	WRITE_ONCE(obj->patched, false);
+	trace_klp_object_unpatched(obj->patch->name, klp_object_name(obj), obj->nr_funcs);
 }
 
 /**
  * klp_unredirect_nops() - likewise for nothing but the nops of an object
- * @obj: the object
+ * @obj: the object; one that the core has added goes as a whole
  *
  * Context: process context, klp_mutex held.
  */
@@ -447,6 +450,10 @@ void klp_unredirect_nops(struct klp_rt_object *obj)
 
 	lockdep_assert_held(&klp_mutex);
 
+	if (!obj->desc) {
+		klp_unredirect_object(obj);
+		return;
+	}
 	if (!obj->patched)
 		return;
 	klp_for_each_func(func, obj) {

@@ -117,6 +117,9 @@ struct klp_rt_object {
  *		without the lock
  * @objs:	its objects in the order of the description, those that hold
  *		nothing but nops last
+ * @request:	what it has been asked for last, in the words of the klp_request
+ *		trace event
+ * @requested_ns: and when, by ktime_get_ns()
  * @node:	in klp_patches or klp_disabled_patches, or alone
  * @free_work:	takes the patch apart when that cannot be done on the spot
  * @kobj:	its directory in sysfs, owns the structure
@@ -131,6 +134,8 @@ struct klp_rt_patch {
 	bool forced;
 	unsigned int stack_order;
 	struct list_head objs;
+	const char *request;
+	u64 requested_ns;
 	struct list_head node;
 	struct work_struct free_work;
 	struct kobject kobj;

@@ -49,6 +49,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/wait.h>
+#include <trace/events/livepatch.h>
 #include "callbacks.h"
 #include "redirect.h"
 #include "runtime.h"
@@ -186,12 +187,26 @@ void klp_copy_process(struct task_struct *child)
 	/* The parent runs, in fork: neither it nor anybody else switches it now. */
 	update_tsk_thread_flag(child, TIF_PATCH_PENDING, klp_patch_pending(current));
 	WRITE_ONCE(child->patch_state, READ_ONCE(current->patch_state));
+
+	if (child->patch_state != KLP_TRANSITION_IDLE &&
+	    child->patch_state == READ_ONCE(klp_target_state))
+		trace_klp_task_switched(child, "fork");
+}
+
+/* @task is current, or kept from running, or not waited for: see klp_transition_force(). */
+static void klp_switch_pending_task(struct task_struct *task, const char *how)
+{
+	guard(preempt_notrace)();
+	/* A full barrier: see (1), (2) and (4) at the top. */
+	if (!test_and_clear_tsk_thread_flag(task, TIF_PATCH_PENDING))
+		return;
+	WRITE_ONCE(task->patch_state, READ_ONCE(klp_target_state));
+	trace_klp_task_switched(task, how);
 }
 
 /**
  * klp_update_patch_state() - switch a task that is at a safe point
- * @task: current, on its way to user space or in the idle loop; or, when a
- *	  transition is forced, any task
+ * @task: current, on its way to user space or in the idle loop
  *
  * Context: any in which RCU is watching. Preemption is disabled between the
  * test of the flag and the write of the state, so klp_transition_reverse() can
@@ -199,15 +214,25 @@ void klp_copy_process(struct task_struct *child)
  */
 void klp_update_patch_state(struct task_struct *task)
 {
-	guard(preempt_notrace)();
-	/* A full barrier: see (1), (2) and (4) at the top. */
-	if (test_and_clear_tsk_thread_flag(task, TIF_PATCH_PENDING))
-		WRITE_ONCE(task->patch_state, READ_ONCE(klp_target_state));
+	klp_switch_pending_task(task, is_idle_task(task) ? "idle" : "exit");
 }
 
-/* Called with @task current, or kept from running if it does not run already. */
-static int klp_switch_if_safe(struct task_struct *task, void *name)
+/* The task may be anywhere. */
+static void klp_force_task(struct task_struct *task)
 {
+	klp_switch_pending_task(task, "force");
+}
+
+/* An attempt to switch a task: what it is called in a trace, and where the task is. */
+struct klp_switch_try {
+	const char *how;
+	const char *function;
+};
+
+/* Called with @task current, or kept from running if it does not run already. */
+static int klp_switch_if_safe(struct task_struct *task, void *arg)
+{
+	struct klp_switch_try *attempt = arg;
 	const struct klp_stack_table *table = rcu_dereference_sched(klp_stack_table);
 	int ret;
 
@@ -216,18 +241,36 @@ static int klp_switch_if_safe(struct task_struct *task, void *name)
 	if (!table)
 		return -ENOMEM;
 
-	ret = klp_stack_check(table, task, name);
-	if (!ret) {
-		klp_clear_pending(task);
-		WRITE_ONCE(task->patch_state, READ_ONCE(klp_target_state));
-	}
+	ret = klp_stack_check(table, task, &attempt->function);
+	if (!ret)
+		klp_switch_pending_task(task, attempt->how);
 	return ret;
 }
 
-/* Switch a task if that is safe now. */
-static bool klp_try_switch_task(struct task_struct *task)
+/* Why klp_switch_if_safe() has not switched a task, for the log and as a word. */
+static const char *klp_held_reason(int ret, const char **word)
 {
-	const char *what, *name = "";
+	switch (ret) {
+	case -EADDRINUSE:
+		*word = "sleeping";
+		return "is sleeping on function ";
+	case -EINVAL:
+		*word = "unreliable";
+		return "has an unreliable stack";
+	case -EBUSY:
+		*word = "running";
+		return "is running";
+	default:
+		*word = "memory";
+		return "cannot be checked without memory";
+	}
+}
+
+/* Switch a task if that is safe now. */
+static bool klp_try_switch_task(struct task_struct *task, const char *how)
+{
+	struct klp_switch_try attempt = { .how = how };
+	const char *reason, *word;
 	int ret;
 
 	if (READ_ONCE(task->patch_state) == READ_ONCE(klp_target_state))
@@ -235,21 +278,18 @@ static bool klp_try_switch_task(struct task_struct *task)
 
 	if (task == current) {
 		guard(preempt)();
-		ret = klp_switch_if_safe(task, &name);
+		ret = klp_switch_if_safe(task, &attempt);
 	} else {
-		ret = task_call_func(task, klp_switch_if_safe, &name);
+		ret = task_call_func(task, klp_switch_if_safe, &attempt);
 	}
 	if (!ret)
 		return true;
 
 	/* Out of task_call_func(), which holds locks that printing may need. */
-	if (ret == -EADDRINUSE)
-		what = "is sleeping on function ";
-	else if (ret == -EINVAL)
-		what = "has an unreliable stack";
-	else
-		what = ret == -EBUSY ? "is running" : "cannot be checked without memory";
-	pr_debug("%s: %s:%d %s%s\n", __func__, task->comm, task->pid, what, name);
+	reason = klp_held_reason(ret, &word);
+	pr_debug("%s: %s:%d %s%s\n", __func__, task->comm, task->pid, reason,
+		 attempt.function ?: "");
+	trace_klp_task_held(task, word, attempt.function ?: "-");
 	return false;
 }
 
@@ -263,15 +303,18 @@ static bool klp_try_switch_task(struct task_struct *task)
  */
 void __klp_sched_try_switch(void)
 {
+	struct klp_switch_try attempt = { .how = "cond_resched" };
+
 	if (!klp_patch_pending(current))
 		return;
 
 	guard(preempt)();
-	if (klp_patch_pending(current)) {
-		/* The flag before the target: pairs with smp_wmb() before (4). */
-		smp_rmb();
-		klp_try_switch_task(current);
-	}
+	if (!klp_patch_pending(current))
+		return;
+	/* The flag before the target: pairs with smp_wmb() before (4). */
+	smp_rmb();
+	/* Who cannot be switched may be back at once: it is left to the passes to tell. */
+	klp_switch_if_safe(current, &attempt);
 }
 EXPORT_SYMBOL(__klp_sched_try_switch);
 
@@ -293,7 +336,7 @@ static pid_t klp_try_switch_batch(pid_t nr)
 		nr = pid_nr(pid) + 1;
 		task = pid_task(pid, PIDTYPE_PID);
 		/* One that runs in user space would not notice for a while. */
-		if (task && !klp_try_switch_task(task))
+		if (task && !klp_try_switch_task(task, "stack"))
 			kick_process(task);
 	}
 	return nr;
@@ -310,9 +353,8 @@ static void klp_try_switch_idle_tasks(void)
 		task = idle_task(cpu);
 		if (!cpu_online(cpu)) {
 			/* It is in none of our functions, and will not run meanwhile. */
-			klp_clear_pending(task);
-			WRITE_ONCE(task->patch_state, klp_target_state);
-		} else if (!klp_try_switch_task(task)) {
+			klp_switch_pending_task(task, "idle");
+		} else if (!klp_try_switch_task(task, "stack")) {
 			wake_up_if_idle(cpu);
 		}
 	}
@@ -428,11 +470,10 @@ static void klp_unredirect_patch(struct klp_rt_patch *patch)
 		klp_unredirect_object(obj);
 }
 
-/* Every task is in the target state: there is but one version from now on. */
-static void klp_transition_complete(void)
+/* Every task is in this state: there is but one version from now on. */
+static void klp_transition_complete(int target)
 {
 	struct klp_rt_patch *patch = klp_transition_patch;
-	int target = klp_target_state;
 	struct klp_rt_object *obj;
 
 	pr_debug("'%s': completing %s transition\n", patch->name, klp_direction(target));
@@ -477,6 +518,7 @@ static void klp_transition_complete(void)
 static void klp_transition_try_complete(void)
 {
 	struct klp_rt_patch *patch = klp_transition_patch;
+	int target = klp_target_state;
 	pid_t nr = 1;
 
 	klp_make_stack_table();
@@ -494,7 +536,8 @@ static void klp_transition_try_complete(void)
 	}
 
 	klp_cond_resched_disable();
-	klp_transition_complete();
+	klp_transition_complete(target);
+	trace_klp_transition_complete(patch->name, klp_direction(target));
 	klp_finished(patch);
 }
 
@@ -548,8 +591,10 @@ void klp_transition_start(void)
 
 	pr_notice("'%s': starting %s transition\n", klp_transition_patch->name,
 		  klp_direction(klp_target_state));
+	trace_klp_transition_start(klp_transition_patch->name, klp_direction(klp_target_state));
 
-	/* (2) and (3) before (4): pairs with test_and_clear in klp_update_patch_state(). */
+	klp_make_stack_table();
+	/* (2) and (3) before (4): pairs with test_and_clear in klp_switch_pending_task(). */
 	smp_wmb();
 	klp_walk_tasks(klp_set_pending);
 	klp_cond_resched_enable();
@@ -570,11 +615,13 @@ void klp_transition_start(void)
  */
 void klp_transition_reverse(void)
 {
+	int target = klp_other_state(klp_target_state);
+
 	lockdep_assert_held(&klp_mutex);
 
 	pr_debug("'%s': reversing transition from %s to %s\n", klp_transition_patch->name,
-		 klp_direction(klp_target_state),
-		 klp_direction(klp_other_state(klp_target_state)));
+		 klp_direction(klp_target_state), klp_direction(target));
+	trace_klp_transition_reverse(klp_transition_patch->name, klp_direction(target));
 
 	/*
 	 * A task that has cleared its flag may not have read the target yet. It
@@ -586,7 +633,7 @@ void klp_transition_reverse(void)
 	klp_redirect_synchronize();
 
 	klp_drop_stack_table();
-	WRITE_ONCE(klp_target_state, klp_other_state(klp_target_state));
+	WRITE_ONCE(klp_target_state, target);
 	/* The smp_wmb() in klp_transition_start() orders it before the flags. */
 	klp_transition_start();
 }
@@ -605,8 +652,7 @@ void klp_transition_cancel(void)
 
 	pr_debug("'%s': canceling patching transition, going to unpatch\n",
 		 klp_transition_patch->name);
-	WRITE_ONCE(klp_target_state, KLP_TRANSITION_UNPATCHED);
-	klp_transition_complete();
+	klp_transition_complete(KLP_TRANSITION_UNPATCHED);
 }
 
 /* Tasks may go on running code of this patch: one reference to its module is never put. */
@@ -646,7 +692,8 @@ void klp_transition_force(void)
 	lockdep_assert_held(&klp_mutex);
 
 	pr_warn("forcing remaining tasks to the patched state\n");
-	klp_walk_tasks(klp_update_patch_state);
+	trace_klp_transition_force(klp_transition_patch->name, klp_direction(klp_target_state));
+	klp_walk_tasks(klp_force_task);
 	klp_mark_forced(klp_transition_patch);
 	mod_delayed_work(system_wq, &klp_retry_work, 0);
 }
@@ -660,6 +707,7 @@ void klp_transition_object_changed(void)
 {
 	lockdep_assert_held(&klp_mutex);
 	klp_drop_stack_table();
+	klp_make_stack_table();
 }
 
 /**
