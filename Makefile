@@ -55,6 +55,10 @@ stock-test: kernel ## the host's own livepatch selftests, unmodified
 lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files
 	@vm/lint.sh
 
+.PHONY: docs
+docs: have-deps ## Documentation/livepatch as HTML; fails on any warning
+	@vm/docs.sh
+
 .PHONY: vm
 vm: kernel ## a root shell in the guest; RUN='command' runs one command
 	@vm/shell.sh '$(subst ','\'',$(value RUN))'
@@ -77,7 +81,7 @@ print-kdir: ## the folder to compile modules against
 
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked host
-	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock-tests log)
+	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock-tests docs log)
 
 .PHONY: distclean
 distclean: ## remove the whole build folder

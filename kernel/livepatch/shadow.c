@@ -54,9 +54,10 @@ static struct klp_shadow_var *klp_shadow_find(void *obj, unsigned long id)
  * @obj: the object
  * @id:  the variable's number
  *
- * Context: any. The caller sees to it that nobody frees the variable while it
- * is used.
+ * Context: any, does not sleep. The caller sees to it that nobody frees the
+ * variable while it is used.
  * Return: the variable's data, or NULL when @obj has none of that number.
+ * The semantics are those of Linux 6.12.
  */
 void *klp_shadow_get(void *obj, unsigned long id)
 {
@@ -124,11 +125,13 @@ static struct klp_shadow_var *klp_shadow_make(size_t bytes, gfp_t gfp)
  * @ctor:  called to fill in the data, or NULL. A value other than 0 stops it
  * @arg:   handed to @ctor
  *
- * Context: any that @gfp allow; @ctor is called with a spinlock held and
- * interrupts off.
+ * Context: any that @gfp allow, may sleep if they do. @ctor is called with a
+ * spinlock held and interrupts off: it must not sleep, and must not call another
+ * function of shadow variables than klp_shadow_get().
  * Return: the variable's data; NULL when there is no memory, when @ctor refuses,
  * logged, and when @obj has a variable of that number already, which is warned
  * of.
+ * The semantics are those of Linux 6.12.
  */
 void *klp_shadow_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
 		       klp_shadow_ctor_t ctor, void *arg)
@@ -155,10 +158,10 @@ EXPORT_SYMBOL_GPL(klp_shadow_alloc);
  *
  * Of several callers at once, one attaches it and all get the same.
  *
- * Context: any that @gfp allow; @ctor is called with a spinlock held and
- * interrupts off.
+ * Context: as for klp_shadow_alloc().
  * Return: the variable's data; NULL when it is not there and there is no memory
  * or @ctor refuses, logged.
+ * The semantics are those of Linux 6.12.
  */
 void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
 			      klp_shadow_ctor_t ctor, void *arg)
@@ -189,9 +192,13 @@ static void klp_shadow_detach(struct klp_shadow_var *var, klp_shadow_dtor_t dtor
  * @id:	  the variable's number
  * @dtor: called before, or NULL
  *
- * Does nothing when there is no such variable.
+ * Does nothing when there is no such variable. The memory goes after an RCU grace
+ * period, which is not waited for.
  *
- * Context: any; @dtor is called with a spinlock held and interrupts off.
+ * Context: any, does not sleep. @dtor is called with a spinlock held and
+ * interrupts off: it must not sleep, and must not call another function of shadow
+ * variables than klp_shadow_get().
+ * The semantics are those of Linux 6.12.
  */
 void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
@@ -210,7 +217,11 @@ EXPORT_SYMBOL_GPL(klp_shadow_free);
  * @id:	  the variables' number
  * @dtor: called for each before, or NULL
  *
- * Context: any; @dtor is called with a spinlock held and interrupts off.
+ * Takes time that grows with the number of all shadow variables, with interrupts
+ * off.
+ *
+ * Context: as for klp_shadow_free().
+ * The semantics are those of Linux 6.12.
  */
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 {

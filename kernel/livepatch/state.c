@@ -14,6 +14,7 @@
  *
  * Context: any; reads nothing but the description.
  * Return: the state, or NULL when the patch does not have it.
+ * The semantics are those of Linux 6.12.
  */
 struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id)
 {
@@ -31,11 +32,15 @@ EXPORT_SYMBOL_GPL(klp_get_state);
  * klp_get_prev_state() - find what the patches below this one know of a state
  * @id: which state
  *
- * "This one" is the patch that is in transition: the one whose callbacks run.
- * When several patches below have the state, the newest of them counts.
+ * "This one" is the patch that is in transition. In a callback that runs because
+ * its patch is enabled or disabled, that is the callback's own. In one that runs
+ * because a module comes or goes it may be another patch, or none. When several
+ * patches below have the state, the newest of them counts.
  *
- * Context: from a callback that runs in a transition: klp_mutex is held.
- * Return: the state, or NULL when there is none or no transition is under way.
+ * Context: from a callback or a hook: klp_mutex is held. Does not sleep.
+ * Return: the state, or NULL when there is none or no transition is under way. It
+ * is valid while the patch that it belongs to is on the stack.
+ * The semantics are those of Linux 6.12.
  */
 struct klp_state *klp_get_prev_state(unsigned long id)
 {
