@@ -35,7 +35,8 @@ struct klp_object;
  *		counted from 1 in the order of /proc/kallsyms; 0 says that the
  *		name stands there only once, and the patch is refused if not
  *
- * An entry with nothing set ends the array.
+ * An entry with nothing set ends the array. As in Linux 6.12, but for the fields
+ * of the core, which are not the author's to see.
  */
 struct klp_func {
 	const char *old_name;
@@ -61,8 +62,12 @@ struct klp_func {
  *
  * Context: process context, may sleep. The lock of the livepatch core is held,
  * so a callback must not wait for anything that needs it: the loading or the
- * removal of a module, or a write to a file below /sys/kernel/livepatch. A call
- * of klp_enable_patch() is answered with -EDEADLK.
+ * removal of a module, or a write to a file below /sys/kernel/livepatch. When it
+ * calls klp_enable_patch() itself, or writes to such a file, it gets -EDEADLK.
+ *
+ * The semantics are those of Linux 6.12, made whole: what is owed is kept for each
+ * object, so that nothing runs twice and nothing is lost when a transition is
+ * reversed, a module is refused or a redirection fails.
  */
 struct klp_callbacks {
 	int (*pre_patch)(struct klp_object *obj);
@@ -77,7 +82,8 @@ struct klp_callbacks {
  *	  ends the array
  *
  * Where callbacks are the one place of an object's author, hooks are a list: what
- * generates livepatches can collect those of several source files.
+ * generates livepatches can collect those of several source files. Linux 6.12 has
+ * no such thing.
  *
  * Context: as for &struct klp_callbacks.
  */
@@ -98,7 +104,8 @@ struct klp_hook {
  * @mod:	set by the core, for callbacks and hooks to read: the module while
  *		it is loaded, NULL for vmlinux
  *
- * An entry with neither @name nor @funcs ends the array.
+ * An entry with neither @name nor @funcs ends the array. As in Linux 6.12, but for
+ * the hooks.
  */
 struct klp_object {
 	const char *name;
@@ -118,7 +125,7 @@ struct klp_object {
  *		is installed is refused
  * @data:	the author's
  *
- * An entry with @id 0 ends the array.
+ * An entry with @id 0 ends the array. As in Linux 6.12.
  */
 struct klp_state {
 	unsigned long id;
@@ -138,7 +145,7 @@ struct klp_state {
  *
  * Must stay valid until the module's exit is called. A persistent patch is not
  * looked at any more from there on, and of any other the core has let go before
- * the module can be removed.
+ * the module can be removed. As in Linux 6.12, but for @persistent.
  */
 struct klp_patch {
 	struct module *mod;
@@ -155,7 +162,26 @@ struct klp_state *klp_get_prev_state(unsigned long id);
 struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id);
 
 /* Shadow variables: data attached to an object without changing its type. */
+
+/**
+ * typedef klp_shadow_dtor_t - ends the life of a shadow variable
+ * @obj:  the object it was attached to, which may be gone
+ * @data: the variable, which is freed afterwards
+ *
+ * Context: a spinlock of the core is held and interrupts are disabled: must not
+ * sleep, and may call no klp_shadow_*() function but klp_shadow_get().
+ */
 typedef void (*klp_shadow_dtor_t)(void *obj, void *data);
+
+/**
+ * typedef klp_shadow_ctor_t - begins the life of a shadow variable
+ * @obj:  the object it is going to be attached to
+ * @data: the variable, zeroed
+ * @arg:  what the caller of klp_shadow_alloc() or klp_shadow_get_or_alloc() gave
+ *
+ * Context: as for klp_shadow_dtor_t.
+ * Return: 0, or an errno: then the variable is freed and nothing is attached.
+ */
 typedef int (*klp_shadow_ctor_t)(void *obj, void *data, void *arg);
 
 void *klp_shadow_get(void *obj, unsigned long id);
@@ -180,6 +206,8 @@ void klp_copy_process(struct task_struct *child);
 /**
  * klp_patch_pending() - is this task still to be switched?
  * @task: the task
+ *
+ * For the exit to user mode and the idle loop of Linux 6.12.
  *
  * Context: any.
  * Return: true while a transition is under way that @task has not followed.

@@ -322,7 +322,9 @@ unlock:
  * is complete the post_patch callbacks run; that may be before this returns or
  * later.
  *
- * To be called from the init of a livepatch module. A reference to the module is
+ * To be called from the init of a livepatch module, as the last thing in it that
+ * can fail: the loader frees a module whose init fails, whoever holds a reference,
+ * and then the code of a patch that is enabled is gone. A reference to the module is
  * held until the patch has been disabled or replaced. After that the patch is
  * gone, it may come back only by loading its module again. But one that is
  * persistent and has been disabled waits in sysfs, with no reference to its
@@ -339,7 +341,7 @@ unlock:
  * the module is being removed, or sysfs could not be set up, which is not logged.
  * -ENOEXEC: the architecture refuses a relocation. -ENOMEM, not logged. Or what
  * pre_patch returned. The rest is logged.
- * The semantics are those of Linux 6.12.
+ * The semantics are those of Linux 6.12, but for persistent patches.
  */
 int klp_enable_patch(struct klp_patch *desc)
 {

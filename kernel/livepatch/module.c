@@ -132,7 +132,7 @@ static struct klp_rt_patch *klp_take_disabled_patch(const struct module *mod)
  * Context: process context, may sleep, takes klp_mutex.
  * Return: 0; -EINVAL when it cannot be called what it is called; or why a patch
  * could not be applied to it. The module must not be loaded then: it would run
- * unpatched. Everything is logged.
+ * unpatched. Everything is logged. The semantics are those of Linux 6.12.
  */
 int klp_module_coming(struct module *mod)
 {
@@ -171,7 +171,8 @@ int klp_module_coming(struct module *mod)
  * @mod: the module, MODULE_STATE_GOING after its exit, or MODULE_STATE_COMING
  *	 when it is not going to be loaded after all
  *
- * A persistent patch that is disabled goes with its module.
+ * A persistent patch that is disabled goes with its module. Otherwise the semantics
+ * are those of Linux 6.12.
  *
  * Context: process context, may sleep, takes klp_mutex.
  */

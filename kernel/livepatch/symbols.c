@@ -322,7 +322,7 @@ void __weak clear_relocate_add(Elf_Shdr *sections, const char *symnames, unsigne
  *
  * The module loader calls this for every such section of a livepatch module
  * before the module is complete, with @objname NULL. The sections of a module
- * are written when that module comes.
+ * are written when that module comes. The format is that of Linux 6.12.
  *
  * Context: process context, may sleep.
  * Return: 0, also when the section belongs to another object; -EINVAL for a

@@ -176,7 +176,8 @@ static void klp_set_transition_flags(struct klp_rt_patch *patch, bool transition
  * klp_copy_process() - give a task that is being born the state of its parent
  * @child: the new task
  *
- * Its copy of current's flags and state may be out of date.
+ * Its copy of current's flags and state may be out of date. Called by fork as in
+ * Linux 6.12.
  *
  * Context: tasklist_lock is held for writing and the child is not on the list
  * yet. So whoever walks the list either finds the parent before, and the child
@@ -207,6 +208,8 @@ static void klp_switch_pending_task(struct task_struct *task, const char *how)
 /**
  * klp_update_patch_state() - switch a task that is at a safe point
  * @task: current, on its way to user space or in the idle loop
+ *
+ * Called there as in Linux 6.12.
  *
  * Context: any in which RCU is watching. Preemption is disabled between the
  * test of the flag and the write of the state, so klp_transition_reverse() can
