@@ -134,6 +134,7 @@ static int klp_apply_patch(struct klp_rt_patch *patch)
 
 	pr_notice("enabling patch '%s'\n", patch->name);
 	klp_transition_init(patch, KLP_TRANSITION_PATCHED);
+	klp_redirect_prepare(patch);
 
 	klp_for_each_object(obj, patch) {
 		if (!klp_object_loaded(obj))

@@ -62,6 +62,7 @@ static void klp_revert_from_module(struct klp_rt_object *obj)
 	pr_notice("reverting patch '%s' on unloading module '%s'\n", patch->name,
 		  obj->mod->name);
 	klp_unredirect_object(obj);
+	klp_redirect_trim();
 	klp_redirect_synchronize();
 	klp_callbacks_release(obj);
 

@@ -4,10 +4,11 @@
  *
  * For each function that is patched there is one struct klp_redirect: its
  * address, and the stack of the versions that patches have given it. The
- * functions of an object that are new to us when it is patched make up a batch:
- * one ftrace_ops, one filter, one registration, and a hash table in which the
- * handler finds the redirect of the address it was called for. Functions that
- * are patched already only get one more version, ftrace is not bothered.
+ * functions that are new to us when a patch is enabled, or when a module comes
+ * under it, make up a batch: one ftrace_ops, one filter, one registration, and a
+ * hash table in which the handler finds the redirect of the address it was called
+ * for. Functions that are patched already only get one more version, ftrace is
+ * not bothered.
  *
  * An address is added to the filter of a batch before the batch is registered
  * and never later: it is register_ftrace_function() that makes direct callers,
@@ -195,6 +196,12 @@ static struct klp_redirect *klp_find_redirect(unsigned long ip)
 	return NULL;
 }
 
+/* The place in a redirected function from which ftrace calls our handler. */
+unsigned long klp_redirect_address(const struct klp_rt_func *func)
+{
+	return func->redirect->ip;
+}
+
 static void klp_push_version(struct klp_rt_func *func)
 {
 	struct klp_rt_func __rcu **newest = &func->redirect->newest;
@@ -262,71 +269,129 @@ static unsigned int klp_find_culprit(unsigned long *ips, unsigned int nr)
 	return bad - 1;
 }
 
-/* Register a batch of the addresses in its list; @funcs has a function of each. */
-static int klp_register_batch(struct klp_redirect_batch *batch, struct klp_rt_func **funcs)
+/* Register a batch of addresses, all of functions of @obj. */
+static int klp_register_batch(struct klp_redirect_batch *batch, struct klp_rt_object *obj)
 {
+	struct klp_rt_func *func;
+	unsigned long culprit;
 	const char *failed;
-	unsigned int i;
 	int ret;
 
 	ret = klp_register_ops(&batch->ops, batch->ips, batch->nr_filtered, &failed);
-	if (ret) {
-		i = klp_find_culprit(batch->ips, batch->nr_filtered);
-		pr_err("failed to %s for function '%s' (%d)\n", failed, funcs[i]->name, ret);
-		return ret;
+	if (!ret) {
+		list_add_tail(&batch->node, &klp_batches);
+		return 0;
 	}
-	list_add_tail(&batch->node, &klp_batches);
-	return 0;
+	culprit = batch->ips[klp_find_culprit(batch->ips, batch->nr_filtered)];
+	klp_for_each_func(func, obj) {
+		if (klp_redirect_address(func) != culprit)
+			continue;
+		pr_err("failed to %s for function '%s' (%d)\n", failed, func->name, ret);
+		break;
+	}
+	return ret;
 }
 
-/* Give each function a redirect, of those there are or a new one in @batch. */
-static int klp_plan_batch(struct klp_redirect_batch *batch, struct klp_rt_object *obj,
-			  struct klp_rt_func **funcs)
+/* A redirect for @func, of those there are or a new one in @batch. NULL: untraceable. */
+static struct klp_redirect *klp_plan_redirect(struct klp_redirect_batch *batch,
+					      struct klp_rt_func *func)
 {
+	unsigned long ip = ftrace_location((unsigned long)func->old_func);
 	struct klp_redirect *redirect;
-	struct klp_rt_func *func;
-	unsigned long ip;
 
-	klp_for_each_func(func, obj) {
-		ip = ftrace_location((unsigned long)func->old_func);
-		if (!ip) {
-			pr_err("failed to find location for function '%s'\n", func->name);
-			return -EINVAL;
-		}
-		redirect = klp_find_redirect(ip);
-		if (!redirect) {
-			/* Found in it when one function has two names. */
-			redirect = klp_find_slot(batch, ip);
-			if (!redirect->ip) {
-				redirect->ip = ip;
-				redirect->batch = batch;
-				funcs[batch->nr_filtered] = func;
-				batch->ips[batch->nr_filtered++] = ip;
-			}
-		}
-		func->redirect = redirect;
+	if (!ip)
+		return NULL;
+	redirect = klp_find_redirect(ip);
+	if (redirect)
+		return redirect;
+
+	/* Found in it when one function has two names. */
+	redirect = klp_find_slot(batch, ip);
+	if (!redirect->ip) {
+		redirect->ip = ip;
+		redirect->batch = batch;
+		batch->ips[batch->nr_filtered++] = ip;
 	}
-	return 0;
+	return redirect;
+}
+
+/**
+ * klp_redirect_prepare() - register the functions of several objects together
+ * @patch: the patch, about to be enabled, symbols of what is loaded resolved
+ *
+ * Each registration walks all that ftrace knows, and each removal waits for a
+ * grace period: one for all objects is enough. Calls go on as before, until
+ * klp_redirect_object() gives the addresses a version; those that get none are
+ * given up by klp_redirect_trim().
+ *
+ * When this fails nothing has happened. klp_redirect_object() then registers what
+ * it needs itself, and fails where and when it has to.
+ *
+ * Context: process context, klp_mutex held.
+ */
+void klp_redirect_prepare(struct klp_rt_patch *patch)
+{
+	unsigned int nr_objs = 0, nr = 0;
+	struct klp_redirect_batch *batch;
+	struct klp_rt_object *obj;
+	struct klp_rt_func *func;
+	const char *failed;
+
+	lockdep_assert_held(&klp_mutex);
+
+	klp_for_each_object(obj, patch) {
+		if (!klp_object_loaded(obj) || !obj->nr_funcs)
+			continue;
+		nr += obj->nr_funcs;
+		nr_objs++;
+	}
+	if (nr_objs < 2)
+		return;
+	batch = klp_alloc_batch(nr);
+	if (!batch)
+		return;
+
+	klp_for_each_object(obj, patch) {
+		if (!klp_object_loaded(obj))
+			continue;
+		klp_for_each_func(func, obj) {
+			if (!klp_plan_redirect(batch, func))
+				goto free;
+		}
+	}
+	if (!batch->nr_filtered ||
+	    klp_register_ops(&batch->ops, batch->ips, batch->nr_filtered, &failed))
+		goto free;
+	batch->stale = true;
+	list_add_tail(&batch->node, &klp_batches);
+	return;
+
+free:
+	klp_free_batch(batch);
 }
 
 static int klp_redirect_funcs(struct klp_rt_object *obj)
 {
 	struct klp_redirect_batch *batch;
-	struct klp_rt_func *func, **funcs;
-	int ret = -ENOMEM;
+	struct klp_rt_func *func;
+	int ret = 0;
 
 	batch = klp_alloc_batch(obj->nr_funcs);
-	funcs = kvmalloc_array(obj->nr_funcs, sizeof(*funcs), GFP_KERNEL);
-	if (!batch || !funcs)
-		goto out;
+	if (!batch)
+		return -ENOMEM;
 
-	ret = klp_plan_batch(batch, obj, funcs);
-	if (!ret && batch->nr_filtered)
-		ret = klp_register_batch(batch, funcs);
-	if (ret) {
-		klp_for_each_func(func, obj)
-			func->redirect = NULL;
-		goto out;
+	klp_for_each_func(func, obj) {
+		func->redirect = klp_plan_redirect(batch, func);
+		if (!func->redirect) {
+			pr_err("failed to find location for function '%s'\n", func->name);
+			ret = -EINVAL;
+			goto free;
+		}
+	}
+	if (batch->nr_filtered) {
+		ret = klp_register_batch(batch, obj);
+		if (ret)
+			goto free;
 	}
 
 	/*
@@ -337,11 +402,13 @@ static int klp_redirect_funcs(struct klp_rt_object *obj)
 	klp_for_each_func(func, obj)
 		klp_push_version(func);
 	if (batch->nr_filtered)
-		batch = NULL;
-out:
-	if (batch)
-		klp_free_batch(batch);
-	kvfree(funcs);
+		return 0;
+free:
+	if (ret) {
+		klp_for_each_func(func, obj)
+			func->redirect = NULL;
+	}
+	klp_free_batch(batch);
 	return ret;
 }
 
@@ -405,9 +472,19 @@ static void klp_trim_batch(struct klp_redirect_batch *batch)
 	batch->stale = false;
 }
 
-static void klp_trim_batches(void)
+/**
+ * klp_redirect_trim() - give up the addresses that have no version left
+ *
+ * To be called when all versions that go have been taken out: a batch that is
+ * left without any costs a grace period, which is waited for.
+ *
+ * Context: process context, klp_mutex held.
+ */
+void klp_redirect_trim(void)
 {
 	struct klp_redirect_batch *batch, *next;
+
+	lockdep_assert_held(&klp_mutex);
 
 	list_for_each_entry_safe(batch, next, &klp_batches, node) {
 		if (batch->stale)
@@ -419,7 +496,8 @@ static void klp_trim_batches(void)
  * klp_unredirect_object() - take back what klp_redirect_object() has done
  * @obj: the object
  *
- * A handler may be using the functions still, until klp_redirect_synchronize().
+ * Calls go to what is below. A handler may be using the functions still, until
+ * klp_redirect_synchronize(); ftrace goes on calling it until klp_redirect_trim().
  *
  * Context: process context, klp_mutex held.
  */
@@ -433,7 +511,6 @@ void klp_unredirect_object(struct klp_rt_object *obj)
 		return;
 	klp_for_each_func(func, obj)
 		klp_pop_version(func);
-	klp_trim_batches();
 	WRITE_ONCE(obj->patched, false);
 	trace_klp_object_unpatched(obj->patch->name, klp_object_name(obj), obj->nr_funcs);
 }
@@ -460,13 +537,6 @@ void klp_unredirect_nops(struct klp_rt_object *obj)
 		if (func->nop)
 			klp_pop_version(func);
 	}
-	klp_trim_batches();
-}
-
-/* The place in a redirected function from which ftrace calls our handler. */
-unsigned long klp_redirect_address(const struct klp_rt_func *func)
-{
-	return func->redirect->ip;
 }
 
 /**

@@ -4,11 +4,14 @@
 
 struct klp_rt_func;
 struct klp_rt_object;
+struct klp_rt_patch;
 struct module;
 
+void klp_redirect_prepare(struct klp_rt_patch *patch);
 int klp_redirect_object(struct klp_rt_object *obj);
 void klp_unredirect_object(struct klp_rt_object *obj);
 void klp_unredirect_nops(struct klp_rt_object *obj);
+void klp_redirect_trim(void);
 void klp_redirect_forget_module(struct module *mod);
 unsigned long klp_redirect_address(const struct klp_rt_func *func);
 void klp_redirect_synchronize(void);

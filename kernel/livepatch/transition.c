@@ -512,6 +512,7 @@ static void klp_transition_complete(int target)
 		else
 			klp_callbacks_release(obj);
 	}
+	klp_redirect_trim();
 	pr_notice("'%s': %s complete\n", patch->name, klp_direction(target));
 
 	WRITE_ONCE(klp_target_state, KLP_TRANSITION_IDLE);
@@ -520,6 +521,7 @@ static void klp_transition_complete(int target)
 
 static void klp_transition_try_complete(void)
 {
+	klp_redirect_trim();
 	struct klp_rt_patch *patch = klp_transition_patch;
 	int target = klp_target_state;
 	pid_t nr = 1;
