@@ -73,12 +73,11 @@ static void klp_revert_from_module(struct klp_rt_object *obj)
 }
 
 /* Take a module out of all patches, or of those below @limit. */
-static void klp_revert_module(struct module *mod, struct klp_rt_patch *limit)
+static void klp_revert_patches(struct module *mod, struct klp_rt_patch *limit)
 {
 	struct klp_rt_object *obj;
 	struct klp_rt_patch *patch;
 
-	mod->klp_alive = false;
 	klp_for_each_patch(patch) {
 		if (patch == limit)
 			break;
@@ -86,6 +85,13 @@ static void klp_revert_module(struct module *mod, struct klp_rt_patch *limit)
 		if (obj && obj->mod)
 			klp_revert_from_module(obj);
 	}
+}
+
+static void klp_revert_module(struct module *mod, struct klp_rt_patch *limit)
+{
+	mod->klp_alive = false;
+	if (klp_rt_is_target(mod->name))
+		klp_revert_patches(mod, limit);
 	klp_redirect_forget_module(mod);
 }
 
@@ -151,6 +157,8 @@ int klp_module_coming(struct module *mod)
 
 	/* Patches that are enabled from here on will look for it. */
 	mod->klp_alive = true;
+	if (!klp_rt_is_target(mod->name))
+		return 0;
 
 	klp_for_each_patch(patch) {
 		obj = klp_rt_find_object(patch, mod->name);

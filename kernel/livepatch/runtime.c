@@ -6,9 +6,11 @@
 #define pr_fmt(fmt) "livepatch: " fmt
 
 #include <linux/bsearch.h>
+#include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/sort.h>
 #include <linux/string.h>
+#include <linux/stringhash.h>
 #include "runtime.h"
 #include "sysfs.h"
 
@@ -16,6 +18,17 @@ DEFINE_MUTEX(klp_mutex); /* see runtime.h */
 LIST_HEAD(klp_patches);
 LIST_HEAD(klp_disabled_patches);
 struct klp_rt_patch *klp_transition_patch;
+
+/*
+ * The modules that patches on the stack name. Most modules that come and go are
+ * none of them, and find that out here whatever the number of patches.
+ */
+static DEFINE_HASHTABLE(klp_targets, 8);
+
+static unsigned int klp_hash_target(const char *name)
+{
+	return full_name_hash(NULL, name, strlen(name));
+}
 
 /* An author's array of functions ends with an entry in which nothing is set. */
 static bool klp_is_last_func(const struct klp_func *desc)
@@ -258,6 +271,7 @@ static void klp_rt_destroy_object(struct klp_rt_object *obj)
 		klp_rt_destroy_func(func);
 	kvfree(obj->by_name);
 	obj->by_name = NULL;
+	hash_del(&obj->by_target);
 	list_del(&obj->node);
 	klp_sysfs_destroy(&obj->kobj);
 }
@@ -375,18 +389,43 @@ static void klp_rt_renumber(void)
 /* Put @patch on top of the stack of patches. */
 void klp_rt_push_patch(struct klp_rt_patch *patch)
 {
+	struct klp_rt_object *obj;
+
 	lockdep_assert_held(&klp_mutex);
 	list_move_tail(&patch->node, &klp_patches);
 	klp_rt_renumber();
+
+	klp_for_each_object(obj, patch) {
+		if (obj->name)
+			hash_add(klp_targets, &obj->by_target, klp_hash_target(obj->name));
+	}
 }
 
 /* Take @patch out of the stack of patches, or out of those that are disabled. */
 void klp_rt_unlink_patch(struct klp_rt_patch *patch)
 {
+	struct klp_rt_object *obj;
+
 	lockdep_assert_held(&klp_mutex);
 	list_del_init(&patch->node);
 	WRITE_ONCE(patch->stack_order, 0);
 	klp_rt_renumber();
+
+	klp_for_each_object(obj, patch)
+		hash_del(&obj->by_target);
+}
+
+/* Does any patch on the stack name the module called @name? */
+bool klp_rt_is_target(const char *name)
+{
+	struct klp_rt_object *obj;
+
+	lockdep_assert_held(&klp_mutex);
+	hash_for_each_possible(klp_targets, obj, by_target, klp_hash_target(name)) {
+		if (!strcmp(obj->name, name))
+			return true;
+	}
+	return false;
 }
 
 /* The object of @patch for the module called @name, or for vmlinux when it is NULL. */

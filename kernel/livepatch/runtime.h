@@ -84,6 +84,7 @@ enum klp_object_state {
  * @by_name:	the same, sorted by name and position, to find one quickly
  * @nr_funcs:	how many there are
  * @node:	in &klp_rt_patch.objs
+ * @by_target:	in the hash of what patches on the stack name, by name
  * @kobj:	its directory in sysfs, owns the structure
  */
 struct klp_rt_object {
@@ -98,6 +99,7 @@ struct klp_rt_object {
 	struct klp_rt_func **by_name;
 	unsigned int nr_funcs;
 	struct list_head node;
+	struct hlist_node by_target;
 	struct kobject kobj;
 };
 
@@ -192,6 +194,7 @@ void klp_rt_drop_nops(struct klp_rt_patch *patch);
 void klp_rt_push_patch(struct klp_rt_patch *patch);
 void klp_rt_unlink_patch(struct klp_rt_patch *patch);
 
+bool klp_rt_is_target(const char *name);
 struct klp_rt_object *klp_rt_find_object(struct klp_rt_patch *patch, const char *name);
 void klp_rt_find_module(struct klp_rt_object *obj);
 void klp_rt_set_module(struct klp_rt_object *obj, struct module *mod);
