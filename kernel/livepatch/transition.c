@@ -63,6 +63,13 @@
 #define KLP_FIRST_RETRY		1
 #define KLP_LAST_RETRY		HZ
 
+/*
+ * cond_resched() is changed to call us only for those who are left after a while:
+ * it is called from all over the kernel, and changing that costs far more than
+ * most transitions.
+ */
+#define KLP_COND_RESCHED_DELAY	(HZ / 4)
+
 /* How often tasks that are left are sent on their way. */
 #define KLP_SIGNAL_PERIOD	(15 * HZ)
 
@@ -77,20 +84,32 @@ static struct klp_stack_table __rcu *klp_stack_table;
 
 static void (*klp_finished)(struct klp_rt_patch *patch);
 static unsigned long klp_retry_delay;
+static unsigned long klp_cond_resched_time;
+static bool klp_cond_resched_hooked;
 static unsigned long klp_next_signal;
 static bool klp_signalled;
+
+/*
+ * How many tasks the last pass has left behind that have not switched themselves
+ * since: the last of them asks for the next pass. While a pass is under way it is
+ * off by KLP_PASS_BIAS, so nobody does. A hint and no more: children that have
+ * inherited TIF_PATCH_PENDING are not counted, and who exits stays counted.
+ */
+static atomic_t klp_nr_left;
+
+#define KLP_PASS_BIAS		(INT_MAX / 2)
 
 static void klp_retry_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(klp_retry_work, klp_retry_fn);
 
 #if defined(CONFIG_PREEMPT_DYNAMIC) && defined(CONFIG_HAVE_PREEMPT_DYNAMIC_CALL)
 
-static void klp_cond_resched_enable(void)
+static void klp_hook_cond_resched(void)
 {
 	sched_dynamic_klp_enable();
 }
 
-static void klp_cond_resched_disable(void)
+static void klp_unhook_cond_resched(void)
 {
 	sched_dynamic_klp_disable();
 }
@@ -100,12 +119,12 @@ static void klp_cond_resched_disable(void)
 struct static_key_false klp_sched_try_switch_key = STATIC_KEY_FALSE_INIT;
 EXPORT_SYMBOL(klp_sched_try_switch_key);
 
-static void klp_cond_resched_enable(void)
+static void klp_hook_cond_resched(void)
 {
 	static_branch_enable(&klp_sched_try_switch_key);
 }
 
-static void klp_cond_resched_disable(void)
+static void klp_unhook_cond_resched(void)
 {
 	static_branch_disable(&klp_sched_try_switch_key);
 }
@@ -195,14 +214,22 @@ void klp_copy_process(struct task_struct *child)
 }
 
 /* @task is current, or kept from running, or not waited for: see klp_transition_force(). */
-static void klp_switch_pending_task(struct task_struct *task, const char *how)
+static bool klp_switch_pending_task(struct task_struct *task, const char *how)
 {
 	guard(preempt_notrace)();
 	/* A full barrier: see (1), (2) and (4) at the top. */
 	if (!test_and_clear_tsk_thread_flag(task, TIF_PATCH_PENDING))
-		return;
+		return false;
 	WRITE_ONCE(task->patch_state, READ_ONCE(klp_target_state));
 	trace_klp_task_switched(task, how);
+	return true;
+}
+
+/* The current task has switched itself. */
+static void klp_count_switched(void)
+{
+	if (atomic_dec_and_test(&klp_nr_left))
+		mod_delayed_work(system_wq, &klp_retry_work, 0);
 }
 
 /**
@@ -217,7 +244,8 @@ static void klp_switch_pending_task(struct task_struct *task, const char *how)
  */
 void klp_update_patch_state(struct task_struct *task)
 {
-	klp_switch_pending_task(task, is_idle_task(task) ? "idle" : "exit");
+	if (klp_switch_pending_task(task, is_idle_task(task) ? "idle" : "exit"))
+		klp_count_switched();
 }
 
 /* The task may be anywhere. */
@@ -317,15 +345,16 @@ void __klp_sched_try_switch(void)
 	/* The flag before the target: pairs with smp_wmb() before (4). */
 	smp_rmb();
 	/* Who cannot be switched may be back at once: it is left to the passes to tell. */
-	klp_switch_if_safe(current, &attempt);
+	if (!klp_switch_if_safe(current, &attempt))
+		klp_count_switched();
 }
 EXPORT_SYMBOL(__klp_sched_try_switch);
 
 /*
- * Try to switch the tasks numbered @nr and above, a batch of them at the most.
- * Returns the number to go on with, 0 at the end.
+ * Try to switch the tasks numbered @nr and above, a batch of them at the most, and
+ * count those that are left. Returns the number to go on with, 0 at the end.
  */
-static pid_t klp_try_switch_batch(pid_t nr)
+static pid_t klp_try_switch_batch(pid_t nr, unsigned int *left)
 {
 	struct task_struct *task;
 	unsigned int i;
@@ -339,17 +368,19 @@ static pid_t klp_try_switch_batch(pid_t nr)
 		nr = pid_nr(pid) + 1;
 		task = pid_task(pid, PIDTYPE_PID);
 		/* One that runs in user space would not notice for a while. */
-		if (task && !klp_try_switch_task(task, "stack"))
+		if (task && !klp_try_switch_task(task, "stack")) {
 			kick_process(task);
+			(*left)++;
+		}
 	}
 	return nr;
 }
 
 /* Idle tasks have no number, and switch themselves when their CPU wakes up. */
-static void klp_try_switch_idle_tasks(void)
+static unsigned int klp_try_switch_idle_tasks(void)
 {
 	struct task_struct *task;
-	unsigned int cpu;
+	unsigned int cpu, left = 0;
 
 	cpus_read_lock();
 	for_each_possible_cpu(cpu) {
@@ -359,9 +390,11 @@ static void klp_try_switch_idle_tasks(void)
 			klp_switch_pending_task(task, "idle");
 		} else if (!klp_try_switch_task(task, "stack")) {
 			wake_up_if_idle(cpu);
+			left++;
 		}
 	}
 	cpus_read_unlock();
+	return left;
 }
 
 static bool klp_idle_tasks_switched(void)
@@ -428,6 +461,22 @@ static void klp_signal_tasks(void)
 	klp_walk_tasks(klp_signal_task);
 }
 
+/* What else would bring a kthread to a safe point that never sleeps at one? */
+static void klp_cond_resched_enable(void)
+{
+	if (klp_cond_resched_hooked || time_before(jiffies, klp_cond_resched_time))
+		return;
+	klp_hook_cond_resched();
+	klp_cond_resched_hooked = true;
+}
+
+static void klp_cond_resched_disable(void)
+{
+	if (klp_cond_resched_hooked)
+		klp_unhook_cond_resched();
+	klp_cond_resched_hooked = false;
+}
+
 static void klp_drop_stack_table(void)
 {
 	struct klp_stack_table *table;
@@ -463,6 +512,7 @@ static void klp_unredirect_replaced(struct klp_rt_patch *patch)
 	}
 	klp_for_each_object(obj, patch)
 		klp_unredirect_nops(obj);
+	klp_redirect_trim();
 }
 
 static void klp_unredirect_patch(struct klp_rt_patch *patch)
@@ -471,6 +521,7 @@ static void klp_unredirect_patch(struct klp_rt_patch *patch)
 
 	klp_for_each_object(obj, patch)
 		klp_unredirect_object(obj);
+	klp_redirect_trim();
 }
 
 /* Every task is in this state: there is but one version from now on. */
@@ -482,6 +533,7 @@ static void klp_transition_complete(int target)
 	pr_debug("'%s': completing %s transition\n", patch->name, klp_direction(target));
 
 	cancel_delayed_work(&klp_retry_work);
+	klp_cond_resched_disable();
 	klp_drop_stack_table();
 
 	/*
@@ -512,35 +564,46 @@ static void klp_transition_complete(int target)
 		else
 			klp_callbacks_release(obj);
 	}
-	klp_redirect_trim();
 	pr_notice("'%s': %s complete\n", patch->name, klp_direction(target));
 
 	WRITE_ONCE(klp_target_state, KLP_TRANSITION_IDLE);
 	WRITE_ONCE(klp_transition_patch, NULL);
 }
 
+/* The pass has left so many tasks, of which some may have switched themselves already. */
+static void klp_schedule_retry(unsigned int left)
+{
+	unsigned long delay = klp_retry_delay;
+
+	/* The last that could ask for the next pass has come too early to do so. */
+	if (atomic_add_return((int)left - KLP_PASS_BIAS, &klp_nr_left) <= 0)
+		delay = KLP_FIRST_RETRY;
+	mod_delayed_work(system_wq, &klp_retry_work, delay);
+	klp_retry_delay = min_t(unsigned long, 2 * klp_retry_delay, KLP_LAST_RETRY);
+}
+
 static void klp_transition_try_complete(void)
 {
-	klp_redirect_trim();
 	struct klp_rt_patch *patch = klp_transition_patch;
 	int target = klp_target_state;
+	unsigned int left = 0;
 	pid_t nr = 1;
 
 	klp_make_stack_table();
+	atomic_set(&klp_nr_left, KLP_PASS_BIAS);
 	do {
-		nr = klp_try_switch_batch(nr);
+		nr = klp_try_switch_batch(nr, &left);
 		cond_resched();
 	} while (nr);
-	klp_try_switch_idle_tasks();
+	left += klp_try_switch_idle_tasks();
 
 	if (!klp_all_tasks_switched()) {
 		klp_signal_tasks();
-		mod_delayed_work(system_wq, &klp_retry_work, klp_retry_delay);
-		klp_retry_delay = min_t(unsigned long, 2 * klp_retry_delay, KLP_LAST_RETRY);
+		klp_cond_resched_enable();
+		klp_schedule_retry(left);
 		return;
 	}
 
-	klp_cond_resched_disable();
 	klp_transition_complete(target);
 	trace_klp_transition_complete(patch->name, klp_direction(target));
 	klp_finished(patch);
@@ -602,9 +665,9 @@ void klp_transition_start(void)
 	/* (2) and (3) before (4): pairs with test_and_clear in klp_switch_pending_task(). */
 	smp_wmb();
 	klp_walk_tasks(klp_set_pending);
-	klp_cond_resched_enable();
 
 	klp_retry_delay = KLP_FIRST_RETRY;
+	klp_cond_resched_time = jiffies + KLP_COND_RESCHED_DELAY;
 	klp_next_signal = jiffies + KLP_SIGNAL_PERIOD;
 	klp_signalled = false;
 	klp_transition_try_complete();
