@@ -573,12 +573,11 @@ static void klp_transition_complete(int target)
 /* The pass has left so many tasks, of which some may have switched themselves already. */
 static void klp_schedule_retry(unsigned int left)
 {
-	unsigned long delay = klp_retry_delay;
-
-	/* The last that could ask for the next pass has come too early to do so. */
+	/* First, lest it put off the pass that the last task asks for. */
+	mod_delayed_work(system_wq, &klp_retry_work, klp_retry_delay);
+	/* All that could ask for it have switched themselves during the pass. */
 	if (atomic_add_return((int)left - KLP_PASS_BIAS, &klp_nr_left) <= 0)
-		delay = KLP_FIRST_RETRY;
-	mod_delayed_work(system_wq, &klp_retry_work, delay);
+		mod_delayed_work(system_wq, &klp_retry_work, KLP_FIRST_RETRY);
 	klp_retry_delay = min_t(unsigned long, 2 * klp_retry_delay, KLP_LAST_RETRY);
 }
 
