@@ -62,7 +62,9 @@ append="console=ttyS0 loglevel=5 panic=-1 oops=panic root=hostfs rootfstype=9p"
 append+=" rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro"
 append+=" tsc=reliable watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $KERNEL_ARGS"
 
-# Nothing that needs another machine or its operator: no network, no display, no disks.
+# Nothing that needs another machine or its operator: no network, no display, no disks.  The two
+# network cards are wired to each other and to nothing else; their driver is a module that is loaded
+# only by whoever wants it.
 # shellcheck disable=SC2054 # the commas are QEMU's, here and below
 qemu=(
 	qemu-system-x86_64 -accel "$accel" -cpu max -smp "${SMP:-2}" -m "${MEM:-1G}"
@@ -74,6 +76,8 @@ qemu=(
 	-device virtio-serial-pci
 	-chardev "file,id=status,path=$run/status"
 	-device virtserialport,chardev=status,name=status
+	-netdev hubport,id=wire0,hubid=0 -device virtio-net-pci,netdev=wire0,romfile=
+	-netdev hubport,id=wire1,hubid=0 -device virtio-net-pci,netdev=wire1,romfile=
 )
 if [ -n "$tty" ]; then
 	# shellcheck disable=SC2054
