@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * livepatch-seats-fix - a shadow variable mends a leak, for what exists and for what comes
+ *
+ * What it teaches: giving an object a new member while the system runs, and taking care of the
+ * member's own memory.  The seats of livepatch-seats-target know their holder by a number, which
+ * may be another process by now.  The new member is a reference to the struct pid, by which a
+ * holder that has died can be told; seat_take() then frees its seat before it says that there is
+ * none.
+ *
+ * The constructor takes the reference and the destructor puts it.  Both run in the new functions
+ * and in the callbacks: post_patch attaches the variable to the seats that exist, and frees at
+ * once those that have leaked already; pre_unpatch detaches it from all.
+ *
+ * Why not pre_patch and post_unpatch: during a transition some task may still run the old
+ * seat_leave(), which frees a seat and leaves its variable behind, for the next seat that gets the
+ * same address.  So the variables exist only while every task runs the new functions.
+ *
+ * A shadow variable lives longer than the patch that made it.  Atomic replace runs no callback of
+ * the patch that leaves: the variables, and the references in them, stay.  A patch that takes over
+ * has to know them, by the same number, and puts them with a destructor of its own; that is why
+ * post_patch here would accept a variable that it finds.
+ *
+ *	modprobe livepatch-seats-target
+ *	for i in 1 2 3 4; do bash -c 'echo take > /proc/livepatch_seats'; done
+ *	bash -c 'echo take > /proc/livepatch_seats'		# no space left
+ *	modprobe livepatch-seats-fix
+ *	bash -c 'echo take > /proc/livepatch_seats'
+ */
+#define pr_fmt(fmt) "livepatch_seats_fix: " fmt
+
+#include <linux/livepatch.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "livepatch-seats.h"
+
+/* Means "struct pid of a seat's holder" in every patch that knows of it. */
+#define HOLDER_ID	0x5ea7
+
+/* Inside of the table's lock, which callbacks cannot always reach. */
+static DEFINE_MUTEX(tracking_lock);
+static bool tracking;
+static unsigned int references;
+
+static int holder_ctor(void *seat, void *data, void *pid)
+{
+	struct pid **holder = data;
+
+	*holder = get_pid(pid);
+	references++;
+	return 0;
+}
+
+static void holder_dtor(void *seat, void *data)
+{
+	struct pid **holder = data;
+
+	put_pid(*holder);
+	references--;
+}
+
+static bool is_alive(struct pid *pid)
+{
+	bool alive;
+
+	rcu_read_lock();
+	alive = pid_task(pid, PIDTYPE_TGID);
+	rcu_read_unlock();
+	return alive;
+}
+
+static void free_seat(struct seat_table *table, struct seat *seat)
+{
+	list_del(&seat->list);
+	table->taken--;
+	/* Always before the object: its address is a key that may be used again. */
+	klp_shadow_free(seat, HOLDER_ID, holder_dtor);
+	kfree(seat);
+}
+
+static void reclaim(struct seat_table *table)
+{
+	struct seat *seat, *next;
+	struct pid **holder;
+
+	list_for_each_entry_safe(seat, next, &table->seats, list) {
+		holder = klp_shadow_get(seat, HOLDER_ID);
+		if (holder && !is_alive(*holder))
+			free_seat(table, seat);
+	}
+}
+
+static int take(struct seat_table *table)
+{
+	struct seat *seat;
+
+	if (tracking && table->taken == SEATS)
+		reclaim(table);
+	if (table->taken == SEATS)
+		return -ENOSPC;
+
+	seat = kzalloc(sizeof(*seat), GFP_KERNEL);
+	if (!seat)
+		return -ENOMEM;
+	if (tracking && !klp_shadow_alloc(seat, HOLDER_ID, sizeof(struct pid *), GFP_KERNEL,
+					  holder_ctor, task_tgid(current))) {
+		kfree(seat);
+		return -ENOMEM;
+	}
+
+	seat->holder = task_tgid_nr(current);
+	list_add_tail(&seat->list, &table->seats);
+	table->taken++;
+	return 0;
+}
+
+static int new_seat_take(struct seat_table *table)
+{
+	int ret;
+
+	mutex_lock(&tracking_lock);
+	ret = take(table);
+	mutex_unlock(&tracking_lock);
+	return ret;
+}
+
+static int new_seat_leave(struct seat_table *table)
+{
+	struct seat *seat;
+	int ret = -ENOENT;
+
+	mutex_lock(&tracking_lock);
+	list_for_each_entry(seat, &table->seats, list) {
+		if (seat->holder != task_tgid_nr(current))
+			continue;
+		free_seat(table, seat);
+		ret = 0;
+		break;
+	}
+	mutex_unlock(&tracking_lock);
+	return ret;
+}
+
+static void attach(struct seat_table *table, struct seat *seat)
+{
+	struct pid *pid;
+
+	rcu_read_lock();
+	pid = get_pid(find_pid_ns(seat->holder, &init_pid_ns));
+	rcu_read_unlock();
+
+	if (!pid || !is_alive(pid))
+		free_seat(table, seat);
+	else if (!klp_shadow_get_or_alloc(seat, HOLDER_ID, sizeof(pid), GFP_KERNEL, holder_ctor,
+					  pid))
+		pr_warn("no memory: the seat of %d may leak\n", seat->holder);
+	put_pid(pid);
+}
+
+static void attach_all(struct klp_object *obj)
+{
+	struct seat_table *table = NULL;
+	struct seat *seat, *next;
+
+	/* A module that is coming or going gives no symbols, and has no seats to care for. */
+	if (obj->mod->state == MODULE_STATE_LIVE)
+		table = symbol_get(livepatch_seat_table);
+	if (!table) {
+		mutex_lock(&tracking_lock);
+		tracking = true;
+		mutex_unlock(&tracking_lock);
+		return;
+	}
+
+	mutex_lock(&table->lock);
+	mutex_lock(&tracking_lock);
+	tracking = true;
+	list_for_each_entry_safe(seat, next, &table->seats, list)
+		attach(table, seat);
+	pr_info("%u seats taken, %u holders known\n", table->taken, references);
+	mutex_unlock(&tracking_lock);
+	mutex_unlock(&table->lock);
+	symbol_put(livepatch_seat_table);
+}
+
+static void detach_all(struct klp_object *obj)
+{
+	mutex_lock(&tracking_lock);
+	tracking = false;
+	klp_shadow_free_all(HOLDER_ID, holder_dtor);
+	pr_info("%u holders known\n", references);
+	mutex_unlock(&tracking_lock);
+}
+
+static struct klp_func seats_funcs[] = {
+	{ .old_name = "seat_take", .new_func = new_seat_take },
+	{ .old_name = "seat_leave", .new_func = new_seat_leave },
+	{ }
+};
+
+static struct klp_object objects[] = {
+	{
+		.name = "livepatch_seats_target",
+		.funcs = seats_funcs,
+		.callbacks = {
+			.post_patch = attach_all,
+			.pre_unpatch = detach_all,
+		},
+	},
+	{ }
+};
+
+static struct klp_patch seats_patch = {
+	.objs = objects,
+	.mod = THIS_MODULE,
+};
+
+static int __init seats_fix_init(void)
+{
+	return klp_enable_patch(&seats_patch);
+}
+
+static void __exit seats_fix_exit(void)
+{
+}
+
+module_init(seats_fix_init);
+module_exit(seats_fix_exit);
+MODULE_INFO(livepatch, "Y");
+MODULE_DESCRIPTION("Livepatch sample: a shadow variable mends a leak");
+MODULE_LICENSE("GPL");
