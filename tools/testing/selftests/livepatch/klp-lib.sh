@@ -89,7 +89,7 @@ klp_mark()
 	: > "$KLP_TMP/log"
 }
 
-# klp_log: what the core and the test modules have said since the mark
+# klp_log: what the core, the test modules and the samples have said since the mark
 klp_log()
 {
 	local line
@@ -98,7 +98,7 @@ klp_log()
 	while IFS= read -r line; do
 		case $line in
 		*': '*taint*' kernel'*)	;;
-		'livepatch: '* | test_klp_*)	echo "$line" ;;
+		'livepatch: '* | livepatch_* | test_klp_*)	echo "$line" ;;
 		esac
 	done < "$KLP_TMP/log"
 }
@@ -135,6 +135,7 @@ klp_errno()
 	*'Cannot allocate memory'*)	echo ENOMEM ;;
 	*'Numerical argument out of domain'*)		echo EDOM ;;
 	*'Permission denied'*)		echo EACCES ;;
+	*'No space left'*)		echo ENOSPC ;;
 	*'deadlock'*)			echo EDEADLK ;;
 	*)				echo "unknown: $1" ;;
 	esac
@@ -196,14 +197,23 @@ klp_need_modules()
 	local name
 
 	for name; do
-		if [ -n "${KLP_MODDIR:-}" ]; then
-			KLP_KO[$name]=$KLP_MODDIR/$name.ko
-		else
-			KLP_KO[$name]=$(modinfo -n "$name" 2>/dev/null)
-		fi
+		KLP_KO[$name]=$(klp_find_module "$name")
 		[ -f "${KLP_KO[$name]}" ] ||
-			klp_skip_all "no module $name: CONFIG_TEST_LIVEPATCH=m or KLP_MODDIR="
+			klp_skip_all "no module $name: see the file config, or KLP_MODDIR="
 	done
+}
+
+# klp_find_module NAME: path of its file; a sample's has dashes where its name has none
+klp_find_module()
+{
+	local dir dirs
+
+	[ -n "${KLP_MODDIR:-}" ] || { modinfo -n "$1" 2>/dev/null; return; }
+	IFS=: read -r -a dirs <<< "$KLP_MODDIR"
+	for dir in "${dirs[@]}"; do
+		[ ! -f "$dir/$1.ko" ] || echo "$dir/$1.ko"
+		[ "$1" = "${1//_/-}" ] || [ ! -f "$dir/${1//_/-}.ko" ] || echo "$dir/${1//_/-}.ko"
+	done | head -n 1
 }
 
 # klp_insmod FILE|NAME [PARAMETER...]: prints the name of the error if there is one
@@ -322,19 +332,25 @@ klp_release()
 	KLP_SAID=$(< "$KLP_TMP/held.$1")
 }
 
-# --- relocations --------------------------------------------------------------------------------
+# --- tools --------------------------------------------------------------------------------------
 
-# klp_mkrela ARGUMENT...: the tool of that name, compiled here if need be
+# klp_tool NAME: finds the program, compiled here if need be; its path is then in KLP_TOOL
+klp_tool()
+{
+	KLP_TOOL=$KLP_DIR/$1
+	[ ! -x "$KLP_TOOL" ] || return 0
+	KLP_TOOL=$KLP_TMP/$1
+	[ -x "$KLP_TOOL" ] || ${CC:-cc} -o "$KLP_TOOL" "$KLP_DIR/$1.c" 2>/dev/null ||
+		klp_skip "$1 is not built and cannot be: make -C $KLP_DIR"
+}
+
+# klp_mkrela ARGUMENT...: the tool of that name
 klp_mkrela()
 {
-	local tool=$KLP_DIR/klp_mkrela said
+	local said
 
-	if [ ! -x "$tool" ]; then
-		tool=$KLP_TMP/klp_mkrela
-		[ -x "$tool" ] || ${CC:-cc} -o "$tool" "$KLP_DIR/klp_mkrela.c" 2>/dev/null ||
-			klp_skip "klp_mkrela is not built and cannot be: make -C $KLP_DIR"
-	fi
-	said=$("$tool" "$@" 2>&1) || klp_fail "klp_mkrela $*: $said"
+	klp_tool klp_mkrela
+	said=$("$KLP_TOOL" "$@" 2>&1) || klp_fail "klp_mkrela $*: $said"
 }
 
 # --- running tests ------------------------------------------------------------------------------
@@ -380,23 +396,37 @@ klp_end()
 	rm -rf "$KLP_TMP"
 }
 
+# klp_ours DIR...: those of the folders that are there and named for a module of ours
+klp_ours()
+{
+	local path name
+
+	for path; do
+		name=${path##*/}
+		[ -e "$path" ] || continue
+		[[ $name = test_klp_* || -n ${KLP_KO[$name]:-} ]] && echo "$path"
+	done
+}
+
 # klp_leftovers: our modules that are loaded; the one of a forced patch has to stay forever
 klp_leftovers()
 {
 	local path names=()
 
-	for path in /sys/module/test_klp_*; do
-		[ -e "$path" ] && [ "${path##*/}" != test_klp_forced ] && names+=("${path##*/}")
+	for path in $(klp_ours /sys/module/*); do
+		[ "${path##*/}" != test_klp_forced ] && names+=("${path##*/}")
 	done
 	echo "${names[*]}"
 }
 
 klp_let_go()
 {
-	local file pid
+	local path file pid
 
-	for file in /sys/module/test_klp_*/parameters/{hold,blocked}; do
-		[ -e "$file" ] && echo 0 > "$file"
+	for path in $(klp_ours /sys/module/*); do
+		for file in "$path"/parameters/{hold,blocked}; do
+			[ -e "$file" ] && echo 0 > "$file"
+		done
 	done
 
 	[ -e "$KLP_TMP/pids" ] || return
@@ -414,19 +444,19 @@ klp_cleanup()
 	klp_let_go
 	klp_reads /proc/sys/kernel/ftrace_enabled 1 || echo 1 > /proc/sys/kernel/ftrace_enabled
 
-	for path in "$KLP_SYSFS"/test_klp_*; do
-		[ -e "$path" ] || continue
+	for path in $(klp_ours "$KLP_SYSFS"/*); do
 		klp_until "clean-up: ${path##*/} is gone" klp_try_disable "$path"
 	done
 	klp_until "clean-up: all modules are removed" klp_try_remove
 }
 
-# Writing 0 reverses a transition that is under way; a patch that is leaving refuses it.
+# Writing 0 reverses a transition that is under way; a patch that is leaving refuses it.  A
+# persistent one stays until its module is removed.
 klp_try_disable()
 {
 	[ -e "$1" ] || return 0
 	klp_reads "$1/enabled" 1 && klp_write "$1/enabled" 0 > /dev/null
-	return 1
+	klp_reads "$1/enabled" 0 && klp_reads "$1/transition" 0
 }
 
 klp_try_remove()

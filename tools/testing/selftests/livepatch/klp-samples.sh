@@ -1,0 +1,582 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The samples of samples/livepatch/, each run as its header says, with its effect looked at from
+# user space.
+
+# shellcheck source-path=SCRIPTDIR source=klp-lib.sh
+. "$(dirname "$0")/klp-lib.sh"
+
+LIMIT=/proc/sys/net/ipv4/tcp_challenge_ack_limit
+RATELIMIT=/proc/sys/net/ipv4/tcp_invalid_ratelimit
+
+# need_tool NAME...: skips the test where one is missing
+need_tool()
+{
+	local name
+
+	for name; do
+		command -v "$name" > /dev/null || klp_skip "there is no $name here"
+	done
+}
+
+# keep FILE...: what the files hold now is put back when the test ends
+keep()
+{
+	local file undo=
+
+	for file; do
+		undo+="echo '$(< "$file")' > $file;"
+	done
+	# shellcheck disable=SC2064 # now, not then
+	trap "$undo" EXIT
+}
+
+# --- livepatch-lifecycle ------------------------------------------------------------------------
+
+t_lifecycle()
+{
+	local P=livepatch_lifecycle T=livepatch_story_sum version
+
+	version=$(< /proc/version)
+	klp_load $T
+	klp_expect_file /proc/story_sum "2 + 2 = 5"
+
+	klp_mark
+	klp_enable $P
+	klp_expect_log <<-END
+		livepatch: enabling patch '$P'
+		$P: pre_patch vmlinux
+		$P: pre_patch $T (live)
+		livepatch: '$P': starting patching transition
+		$P: post_patch vmlinux
+		$P: post_patch $T (live)
+		livepatch: '$P': patching complete
+	END
+	klp_expect_file /proc/version "Linux version $(uname -r), changed by a livepatch"
+	klp_expect_file /proc/story_sum "2 + 2 = 4"
+
+	klp_unload $T
+	klp_expect_log <<-END
+		$P: pre_unpatch $T (going)
+		livepatch: reverting patch '$P' on unloading module '$T'
+		$P: post_unpatch $T (going)
+	END
+
+	klp_load $T
+	klp_expect_log <<-END
+		livepatch: applying patch '$P' to loading module '$T'
+		$P: pre_patch $T (coming)
+		$P: post_patch $T (coming)
+	END
+	klp_expect_file /proc/story_sum "2 + 2 = 4"
+
+	klp_disable $P
+	klp_expect_log <<-END
+		$P: pre_unpatch vmlinux
+		$P: pre_unpatch $T (live)
+		livepatch: '$P': starting unpatching transition
+		$P: post_unpatch vmlinux
+		$P: post_unpatch $T (live)
+		livepatch: '$P': unpatching complete
+	END
+	klp_expect_file /proc/version "$version"
+	klp_expect_file /proc/story_sum "2 + 2 = 5"
+}
+
+# --- livepatch-tcp-challenge --------------------------------------------------------------------
+
+t_tcp_sysctl()
+{
+	keep $LIMIT
+	klp_set $LIMIT 2000
+	klp_enable livepatch_tcp_challenge
+	klp_expect_file $LIMIT 1000
+	klp_disable livepatch_tcp_challenge
+	klp_expect_file $LIMIT 2000
+	klp_unload livepatch_tcp_challenge
+
+	# Not the patch's any more.
+	klp_enable livepatch_tcp_challenge
+	klp_set $LIMIT 500
+	klp_disable livepatch_tcp_challenge
+	klp_expect_file $LIMIT 500
+}
+
+t_tcp_replace()
+{
+	keep $LIMIT
+	klp_enable livepatch_tcp_challenge
+	klp_load_fails EINVAL test_klp_patch objects=vmlinux:cmdline replace=1
+	klp_expect_file $KLP_SYSFS/livepatch_tcp_challenge/enabled 1
+	klp_expect_file $LIMIT 1000
+}
+
+# challenge FIRST OTHERS: sends SYNs; the ACKs that came are then in FIRST and OTHERS
+challenge()
+{
+	local said
+
+	said=$("$KLP_TOOL" "$@" 2>&1) || klp_fail "$said"
+	read -r FIRST OTHERS <<< "$said"
+}
+
+# Whoever uses up the common counter silences the others; a new second may come in between.
+others_are_silent()
+{
+	challenge 100 8
+	[ "$OTHERS" = 0 ]
+}
+
+# A budget of eight is five to twelve for each group and second.  One of the others may be in the
+# group of the first, but not most of them.
+expect_groups()
+{
+	challenge 100 8
+	[[ $FIRST -ge 5 && $FIRST -le 60 ]] ||
+		klp_fail "ACKs on the first connection with a limit of 8:" "  $FIRST of 100"
+	[ "$OTHERS" -ge 5 ] ||
+		klp_fail "ACKs on other connections, while the first has used up its budget:" \
+			"  $OTHERS of 8"
+}
+
+t_tcp_traffic()
+{
+	klp_tool klp_challenge
+	[[ $(< /sys/class/net/lo/flags) = *[13579bdf] ]] || klp_skip "lo is down"
+	keep $LIMIT $RATELIMIT
+	# One connection by itself may send as many as it likes.
+	klp_set $RATELIMIT 0
+	klp_set $LIMIT 2147483647
+	challenge 100 8
+	klp_expect "ACKs without a limit" "100 8" "$FIRST $OTHERS"
+
+	klp_set $LIMIT 8
+	klp_until "the old function has one counter for all" others_are_silent
+
+	klp_set $LIMIT 2147483647
+	klp_enable livepatch_tcp_challenge limit=8
+	klp_expect_file $LIMIT 8
+	expect_groups
+	expect_groups
+	expect_groups
+
+	klp_disable livepatch_tcp_challenge
+	klp_expect_file $LIMIT 2147483647
+	challenge 100 8
+	klp_expect "ACKs after the patch" "100 8" "$FIRST $OTHERS"
+}
+
+# --- livepatch-virtio-net -----------------------------------------------------------------------
+
+VIRTIO=/sys/bus/virtio/drivers/virtio_net
+
+# expect_gro_hw DEVICE STATE: as ethtool shows it
+expect_gro_hw()
+{
+	klp_expect "rx-gro-hw of $1" "$2" "$(ethtool -k "$1" | sed -n 's/^rx-gro-hw: //p')"
+}
+
+# find_cards: the names of the network devices, in CARDS
+find_cards()
+{
+	local path
+
+	CARDS=()
+	for path in "$VIRTIO"/virtio*/net/*; do
+		[ -e "$path" ] && CARDS+=("${path##*/}")
+	done
+}
+
+t_virtio_net()
+{
+	local second request
+
+	need_tool ethtool modprobe
+	[ ! -e $VIRTIO ] || klp_skip "virtio_net is loaded, and may be in use"
+	# shellcheck disable=SC2064
+	trap "modprobe -r virtio_net" EXIT
+	modprobe virtio_net 2>/dev/null || klp_skip "no module virtio_net"
+	find_cards
+	[ "${#CARDS[@]}" -ge 2 ] || klp_skip "fewer than two virtio-net devices"
+	expect_gro_hw "${CARDS[0]}" off
+	expect_gro_hw "${CARDS[1]}" off
+
+	# The bug: it may be asked for, and the device refuses.
+	request=$(ethtool -K "${CARDS[0]}" rx-gro-hw on 2>&1)
+	klp_expect "what ethtool says" "Could not change any device features" "$request"
+	expect_gro_hw "${CARDS[0]}" "off [requested on]"
+
+	# One device is there before the patch, the other is probed after it.
+	second=$(readlink -f "/sys/class/net/${CARDS[1]}/device")
+	klp_set $VIRTIO/unbind "${second##*/}"
+	klp_expect "the second device is gone" "" "$(ls "$second/net" 2>/dev/null)"
+
+	klp_enable livepatch_virtio_net
+	expect_gro_hw "${CARDS[0]}" "off [fixed]"
+	# The request is forgotten too: it would make the device refuse all that is asked for later.
+	klp_expect "what ethtool says" "" "$(ethtool -K "${CARDS[0]}" gro off 2>&1)"
+	klp_set $VIRTIO/bind "${second##*/}"
+	find_cards
+	expect_gro_hw "${CARDS[0]}" "off [fixed]"
+	expect_gro_hw "${CARDS[1]}" "off [fixed]"
+
+	# And all that a fresh module probes.
+	klp_expect "what modprobe -r says" "" "$(modprobe -r virtio_net 2>&1)"
+	klp_absent $VIRTIO || klp_fail "virtio_net has not been removed"
+	klp_expect "what modprobe says" "" "$(modprobe virtio_net 2>&1)"
+	find_cards
+	klp_expect "number of devices" 2 "${#CARDS[@]}"
+	expect_gro_hw "${CARDS[0]}" "off [fixed]"
+	expect_gro_hw "${CARDS[1]}" "off [fixed]"
+
+	klp_disable livepatch_virtio_net
+	expect_gro_hw "${CARDS[0]}" off
+	expect_gro_hw "${CARDS[1]}" off
+}
+
+# --- livepatch-hooks ----------------------------------------------------------------------------
+
+t_hooks()
+{
+	local P=livepatch_hooks T=livepatch_hooks_target
+	local dir=/sys/kernel/debug/livepatch-hooks-target
+
+	[ -d /sys/kernel/debug ] || klp_skip "no debugfs"
+	klp_load $T
+	klp_expect_file $dir/capacity 4
+	klp_unload $T
+	[ -d $dir ] || klp_fail "the target has no bug to mend"
+	klp_load_fails EEXIST $T
+
+	# The hook removes also what was left before the patch; init has met it once more.
+	klp_mark
+	klp_enable $P
+	klp_load_fails EEXIST $T
+	klp_expect_log <<-END
+		livepatch: enabling patch '$P'
+		livepatch: '$P': starting patching transition
+		livepatch: '$P': patching complete
+		livepatch: applying patch '$P' to loading module '$T'
+		$P: patch hooks of $T, before its init
+		livepatch: reverting patch '$P' on unloading module '$T'
+		$P: unpatch hooks of $T, after its exit
+	END
+	klp_absent $dir || klp_fail "$dir is still there"
+
+	klp_load $T
+	klp_expect_file $dir/capacity 64
+	klp_expect_file "$(klp_param $T capacity)" 64
+	klp_unload $T
+	klp_absent $dir || klp_fail "$dir is still there"
+	klp_expect_log <<-END
+		livepatch: applying patch '$P' to loading module '$T'
+		$P: patch hooks of $T, before its init
+		$T: init, capacity 64
+		$T: exit
+		livepatch: reverting patch '$P' on unloading module '$T'
+		$P: unpatch hooks of $T, after its exit
+	END
+
+	# The user's own value wins.
+	klp_load $T capacity=7
+	klp_expect_file $dir/capacity 7
+	klp_mark
+	klp_disable $P
+	klp_expect_log <<-END
+		livepatch: '$P': starting unpatching transition
+		livepatch: '$P': unpatching complete
+	END
+	klp_expect_file $dir/capacity 7
+	klp_unload $P
+
+	# Too late for a module that is there: the hook says so, and refuses nothing.
+	klp_mark
+	klp_enable $P
+	klp_expect_log <<-END
+		livepatch: enabling patch '$P'
+		$P: patch hooks of $T
+		livepatch: patch '$P': patch_hook raise_capacity [$P] of object '$T' returned -16
+		livepatch: '$P': starting patching transition
+		livepatch: '$P': patching complete
+	END
+	klp_expect_file $dir/capacity 7
+	klp_unload $T
+	klp_absent $dir || klp_fail "$dir is still there"
+}
+
+# --- livepatch-seats-fix ------------------------------------------------------------------------
+
+SEATS=/proc/livepatch_seats
+
+# sit: a process takes a seat and stays; its id is then in SITTER
+sit()
+{
+	bash -c "echo take > $SEATS && exec sleep 1000" 2> "$KLP_TMP/sit" &
+	SITTER=$!
+	echo $SITTER >> "$KLP_TMP/pids"
+	klp_until "process $SITTER has a seat" grep -qx $SITTER $SEATS
+}
+
+# get_up PROCESS: it dies, without leaving its seat
+get_up()
+{
+	kill "$1"
+	wait "$1" 2>/dev/null
+	klp_until "process $1 is gone" klp_absent "/proc/$1"
+}
+
+# try_to_sit: the error of a process that takes a seat and ends
+try_to_sit()
+{
+	klp_errno "$(bash -c "echo take > $SEATS" 2>&1)"
+}
+
+expect_seats()
+{
+	klp_expect "$SEATS" "$*" "$(paste -sd ' ' $SEATS)"
+}
+
+t_seats()
+{
+	local P=livepatch_seats_fix T=livepatch_seats_target
+	local first second third fourth
+
+	klp_load $T
+	sit; first=$SITTER
+	sit; second=$SITTER
+	sit; third=$SITTER
+	sit; fourth=$SITTER
+	klp_expect "error of the fifth" ENOSPC "$(try_to_sit)"
+	get_up "$second"
+	klp_expect "error after one has died" ENOSPC "$(try_to_sit)"
+	expect_seats "$first $second $third $fourth"
+
+	# What has leaked already is freed, the others' holders become known.
+	klp_mark
+	klp_enable $P
+	expect_seats "$first $third $fourth"
+	klp_expect_log <<-END
+		livepatch: enabling patch '$P'
+		livepatch: '$P': starting patching transition
+		$P: 3 seats taken, 3 holders known
+		livepatch: '$P': patching complete
+	END
+
+	# Holders from before the patch and after it.
+	sit; second=$SITTER
+	expect_seats "$first $third $fourth $second"
+	klp_expect "error while all are alive" ENOSPC "$(try_to_sit)"
+	get_up "$first"
+	get_up "$second"
+	expect_seats "$first $third $fourth $second"
+	sit; first=$SITTER
+	expect_seats "$third $fourth $first"
+
+	# Each reference is put, and not twice: by who leaves, and for the rest by the patch.
+	klp_mark
+	bash -c "echo take > $SEATS; echo leave > $SEATS"
+	expect_seats "$third $fourth $first"
+	klp_disable $P
+	klp_expect_log <<-END
+		$P: 0 holders known
+		livepatch: '$P': starting unpatching transition
+		livepatch: '$P': unpatching complete
+	END
+	expect_seats "$third $fourth $first"
+
+	# As it was before.
+	klp_expect "error of the fourth" "" "$(try_to_sit)"
+	klp_expect "error without the patch" ENOSPC "$(try_to_sit)"
+}
+
+t_seats_target_leaves()
+{
+	local P=livepatch_seats_fix T=livepatch_seats_target
+
+	klp_enable $P
+	klp_load $T
+	sit
+	sit
+	klp_mark
+	klp_unload $T
+	klp_expect_log <<-END
+		$P: 0 holders known
+		livepatch: reverting patch '$P' on unloading module '$T'
+	END
+}
+
+# --- livepatch-busy -----------------------------------------------------------------------------
+
+BUSY=livepatch_busy_target
+
+# busy_state: patch_state of the target's thread
+busy_state()
+{
+	local file name
+
+	for file in /proc/[0-9]*/comm; do
+		{ read -r name < "$file"; } 2>/dev/null
+		[ "$name" = livepatch-busy ] && cat "${file%comm}patch_state"
+	done
+}
+
+# steps_above NUMBER: that many steps have been made by the new function
+steps_above()
+{
+	local steps rest
+
+	{ read -r steps rest < /proc/livepatch_busy; } 2>/dev/null &&
+		[ "$steps" -gt "$1" ] && [ "$rest" = "steps of a thousand" ]
+}
+
+t_busy()
+{
+	local P=livepatch_busy count
+
+	klp_load $BUSY hold=1
+	klp_until "the thread is busy" klp_reads "$(klp_param $BUSY held)" Y
+	count=$(< "$(klp_param $BUSY count)")
+
+	klp_mark
+	klp_load $P
+	klp_expect_file $KLP_SYSFS/$P/transition 1
+	klp_expect "patch_state of the thread" 0 "$(busy_state)"
+	klp_absent /proc/livepatch_busy || klp_fail "post_patch has run"
+	klp_expect_log <<-END
+		livepatch: enabling patch '$P'
+		$P: pre_patch: memory taken
+		livepatch: '$P': starting patching transition
+	END
+
+	# Back: the memory is released, although nothing else has run and the thread is busy still.
+	klp_disable $P
+	klp_expect_file "$(klp_param $BUSY held)" Y
+	klp_expect_file "$(klp_param $BUSY count)" "$count"
+	klp_expect_log <<-END
+		livepatch: '$P': starting unpatching transition
+		$P: post_unpatch: memory released
+		livepatch: '$P': unpatching complete
+	END
+	klp_unload $P
+
+	# And once more, until it is there.
+	klp_load $P
+	klp_expect_file $KLP_SYSFS/$P/transition 1
+	klp_set "$(klp_param $BUSY hold)" 0
+	klp_wait_transition $P
+	klp_until "the new function runs" steps_above 3
+	klp_expect_log <<-END
+		livepatch: enabling patch '$P'
+		$P: pre_patch: memory taken
+		livepatch: '$P': starting patching transition
+		$P: post_patch: /proc/livepatch_busy is there
+		livepatch: '$P': patching complete
+	END
+	klp_disable $P
+	klp_absent /proc/livepatch_busy || klp_fail "/proc/livepatch_busy is still there"
+	klp_expect_log <<-END
+		$P: pre_unpatch: /proc/livepatch_busy has gone
+		livepatch: '$P': starting unpatching transition
+		$P: post_unpatch: memory released
+		livepatch: '$P': unpatching complete
+	END
+}
+
+t_busy_replace()
+{
+	klp_load $BUSY
+	klp_enable livepatch_busy
+	klp_load_fails EINVAL test_klp_patch objects=vmlinux:cmdline replace=1
+	klp_until "the new function runs on" steps_above 0
+}
+
+# --- livepatch-persistent -----------------------------------------------------------------------
+
+PRINTK=/proc/sys/kernel/printk
+
+# expect_loglevel LEVEL: what the console is set to
+expect_loglevel()
+{
+	local level
+
+	read -r level _ < $PRINTK
+	klp_expect "loglevel of the console" "$1" "$level"
+}
+
+t_persistent()
+{
+	local P=livepatch_persistent
+	local dir=$KLP_SYSFS/$P
+
+	[ -w /proc/sysrq-trigger ] || klp_skip "no /proc/sysrq-trigger"
+	keep $PRINTK
+	klp_set /proc/sysrq-trigger 7
+	expect_loglevel 7
+
+	klp_mark
+	klp_enable $P
+	klp_set /proc/sysrq-trigger 4
+	klp_set /proc/sysrq-trigger 5
+	expect_loglevel 7
+	klp_expect_file "$(klp_param $P refused)" 2
+
+	# Off: it stays where it can be seen.
+	klp_set $dir/enabled 0
+	klp_wait_transition $P
+	klp_expect_file $dir/enabled 0
+	klp_set /proc/sysrq-trigger 6
+	expect_loglevel 6
+
+	# On: counted anew by the same module, whose init does not run.
+	klp_set $dir/enabled 1
+	klp_wait_transition $P
+	klp_expect_file $dir/enabled 1
+	klp_set /proc/sysrq-trigger 4
+	expect_loglevel 6
+	klp_expect_file "$(klp_param $P refused)" 1
+	klp_expect_file "$(klp_param $P enablings)" 2
+
+	klp_set $dir/enabled 0
+	klp_wait_transition $P
+	klp_unload $P
+	klp_absent $dir || klp_fail "$dir is still there"
+	klp_set /proc/sysrq-trigger 7
+	expect_loglevel 7
+	klp_expect_log <<-END
+		$P: init
+		livepatch: enabling patch '$P'
+		livepatch: '$P': starting patching transition
+		livepatch: '$P': patching complete
+		$P: sysrq 4 refused
+		$P: sysrq 5 refused
+		livepatch: '$P': starting unpatching transition
+		$P: disabled after 2 refusals
+		livepatch: '$P': unpatching complete
+		livepatch: enabling patch '$P'
+		livepatch: '$P': starting patching transition
+		livepatch: '$P': patching complete
+		$P: sysrq 4 refused
+		livepatch: '$P': starting unpatching transition
+		$P: disabled after 1 refusals
+		livepatch: '$P': unpatching complete
+		$P: exit
+	END
+}
+
+klp_setup livepatch_lifecycle livepatch_story_sum livepatch_tcp_challenge livepatch_virtio_net \
+	livepatch_hooks livepatch_hooks_target livepatch_seats_fix livepatch_seats_target \
+	livepatch_busy livepatch_busy_target livepatch_persistent test_klp_patch
+
+klp_main \
+	"lifecycle four callbacks of vmlinux and of a module that comes and goes" \
+	"tcp_sysctl the sysctl changes with the function and is given back" \
+	"tcp_replace a patch that does not know of the sysctl cannot replace it" \
+	"tcp_traffic challenge ACKs on loopback: one counter for all, one for each group" \
+	"virtio_net a feature withdrawn from devices that exist and that come later" \
+	"hooks work before a module's init and after its exit" \
+	"seats a shadow variable mends a leak" \
+	"seats_target_leaves the target goes with shadow variables attached" \
+	"busy a transition held up by a busy thread, reversed, and completed" \
+	"busy_replace a patch that does not know of its memory cannot replace it" \
+	"persistent a patch switched off and on"
