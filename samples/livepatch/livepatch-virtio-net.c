@@ -28,6 +28,11 @@
  * It decides as the driver's probe does and so needs no memory of what was taken from whom.
  * What somebody had requested is not restored: the device had refused it.
  *
+ * One thing to know before doing likewise: callbacks run under the lock of the livepatch core, and
+ * every module that is loaded takes that lock.  The team driver loads modules under the RTNL; on a
+ * system that uses it a callback must not wait for the RTNL, see "Locks" in
+ * Documentation/livepatch/callbacks.rst.
+ *
  * Atomic replace runs no callback of the patch that leaves, so the devices stay without the
  * feature.  A patch that takes over and contains this change has nothing to do but to contain it;
  * one that does not has to give the feature back in its own post_patch.
