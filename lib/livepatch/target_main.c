@@ -41,6 +41,8 @@ static noinline __noclone notrace void test_klp_target_untraced(struct seq_file 
 	seq_printf(m, "secret: %d\n", test_klp_target_twice(test_klp_target_secret));
 }
 
+#ifndef TARGET_ALONE
+
 static noinline __noclone void test_klp_target_twin(struct seq_file *m)
 {
 	seq_puts(m, "first: original\n");
@@ -51,12 +53,25 @@ void target_first(struct seq_file *m)
 	test_klp_target_twin(m);
 }
 
+static void show_twins(struct seq_file *m)
+{
+	target_first(m);
+	target_second(m);
+}
+
+#else
+
+static void show_twins(struct seq_file *m)
+{
+}
+
+#endif
+
 static int target_show(struct seq_file *m, void *v)
 {
 	test_klp_target_value(m);
 	test_klp_target_extra(m);
-	target_first(m);
-	target_second(m);
+	show_twins(m);
 	test_klp_target_untraced(m);
 
 	return 0;

@@ -28,6 +28,10 @@ static unsigned int hooks;
 module_param(hooks, uint, 0444);
 MODULE_PARM_DESC(hooks, "number of patch hooks and of unpatch hooks of each object, up to 3");
 
+static bool empty_hooks;
+module_param(empty_hooks, bool, 0444);
+MODULE_PARM_DESC(empty_hooks, "give objects without hooks an array of none instead of no array");
+
 static int hook_ret;
 module_param(hook_ret, int, 0644);
 MODULE_PARM_DESC(hook_ret, "what the first patch hook and the first unpatch hook return");
@@ -45,8 +49,8 @@ module_param(veto_errno, int, 0644);
 MODULE_PARM_DESC(veto_errno, "what it fails with");
 
 static char block[16];
-module_param_string(block, block, sizeof(block), 0444);
-MODULE_PARM_DESC(block, "callback that waits while the parameter blocked is set");
+module_param_string(block, block, sizeof(block), 0644);
+MODULE_PARM_DESC(block, "callback, or exit, that waits while the parameter blocked is set");
 
 static char nested[16];
 module_param_string(nested, nested, sizeof(nested), 0644);
@@ -59,6 +63,14 @@ MODULE_PARM_DESC(state_id, "system state that the patch says it modifies");
 static unsigned int state_version;
 module_param(state_version, uint, 0444);
 MODULE_PARM_DESC(state_version, "version of that state");
+
+static unsigned int inits;
+module_param(inits, uint, 0444);
+MODULE_PARM_DESC(inits, "how often init has run (read only)");
+
+static unsigned int exits;
+module_param(exits, uint, 0444);
+MODULE_PARM_DESC(exits, "how often exit has run (read only)");
 
 static struct gate hold_gate;
 module_param_cb(hold, &gate_closed_ops, &hold_gate, 0644);
@@ -337,7 +349,7 @@ static int describe_objects(char *text)
 			obj->callbacks.pre_unpatch = pre_unpatch;
 		if (callbacks & 8)
 			obj->callbacks.post_unpatch = post_unpatch;
-		if (hooks) {
+		if (hooks || empty_hooks) {
 			obj->patch_hooks = patch_hooks;
 			obj->unpatch_hooks = unpatch_hooks;
 		}
@@ -365,6 +377,7 @@ static int __init patch_init(void)
 {
 	int ret;
 
+	inits++;
 	if (hooks >= ARRAY_SIZE(patch_hooks))
 		return -EINVAL;
 	patch_hooks[hooks].hook = NULL;
@@ -396,6 +409,9 @@ err:
 
 static void __exit patch_exit(void)
 {
+	exits++;
+	if (sysfs_streq(block, "exit"))
+		gate_pass_unsignalled(&block_gate);
 	free_description();
 }
 

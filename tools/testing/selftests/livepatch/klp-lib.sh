@@ -119,6 +119,298 @@ klp_expect_log()
 	: > "$KLP_TMP/log"
 }
 
+# --- the trace ----------------------------------------------------------------------------------
+
+# A script that calls klp_record has all livepatch events of a test recorded in a trace instance of
+# its own, in the order in which they happened.  klp_expect_trace compares them in short: names
+# without "test_klp_", no durations, and what one object of a patch goes through on one line:
+#
+#	patch: request enable
+#	patch vmlinux: pre_patch 0, patch_hook_1 0, patched 2
+#	patch: start patching
+#	patch vmlinux: post_patch
+#	patch: complete patching, done enable 0
+#
+# A callback has the name of its kind; a hook that of its function.  "patched" and "unpatched" come
+# with the number of functions, "done" with the request and its result.
+
+KLP_TRACE=
+KLP_NL=$'\n'
+KLP_TRACE_PATIENCE=15		# seconds; what a transition does last comes after its files say 0
+declare -A KLP_ERRNOS=(
+	[-5]=-EIO [-12]=-ENOMEM [-16]=-EBUSY [-17]=-EEXIST [-19]=-ENODEV [-22]=-EINVAL
+	[-33]=-EDOM [-35]=-EDEADLK [-125]=-ECANCELED
+)
+
+# klp_record: to be called after klp_setup
+klp_record()
+{
+	local dir=$KLP_TRACING/instances/klp
+
+	[ -d "$KLP_TRACING/events/livepatch" ] || klp_skip_all "the kernel has no livepatch events"
+	# One that a killed script has left goes.
+	[ ! -d "$dir" ] || rmdir "$dir"
+	mkdir "$dir" || klp_skip_all "no trace instance"
+	KLP_TRACE=$dir
+
+	# A clock that only counts: no two events are at the same time.
+	echo counter > "$dir/trace_clock"
+	echo 0 > "$dir/options/context-info"
+	echo 0 > "$dir/options/annotate"
+	echo 1 > "$dir/events/livepatch/enable"
+	klp_record_tasks 0
+}
+
+# klp_record_tasks 1|0: whether the events of single tasks are recorded
+klp_record_tasks()
+{
+	echo "$1" > "$KLP_TRACE/events/livepatch/klp_task_switched/enable"
+	echo "$1" > "$KLP_TRACE/events/livepatch/klp_task_held/enable"
+}
+
+# The events since the last comparison, one in each element of KLP_EVENTS.
+klp_read_trace()
+{
+	mapfile -t -s "$KLP_TRACE_SEEN" KLP_EVENTS < "$KLP_TRACE/trace"
+}
+
+# klp_trace_mark [OPEN]: from here on events count.  A transition says that it is over before the
+# last events have come, so this waits until no more requests than so many have no answer yet.
+klp_trace_mark()
+{
+	klp_until "all but ${1:-0} requests have been answered" klp_trace_settled "${1:-0}"
+	KLP_TRACE_SEEN=${#KLP_EVENTS[@]}
+}
+
+klp_trace_settled()
+{
+	local line open=0
+
+	mapfile -t KLP_EVENTS < "$KLP_TRACE/trace"
+	for line in "${KLP_EVENTS[@]}"; do
+		case $line in
+		klp_request:*)		open=$((open + 1)) ;;
+		klp_request_done:*)	open=$((open - 1)) ;;
+		esac
+	done
+	[ "$open" -le "$1" ]
+}
+
+# klp_callback_in_short PATCH KIND FUNCTION RET: in KLP_SHORT
+klp_callback_in_short()
+{
+	local function=${3% \[*}
+
+	KLP_SHORT="$2 is $3"
+	if [ "$3" = "$function [$1]" ]; then
+		case $2/$function in
+		"$function/$2" | patch_hook/patch_hook_? | unpatch_hook/unpatch_hook_?)
+			KLP_SHORT=$function
+			;;
+		esac
+	fi
+	case $2/$4 in
+	post_patch/0 | pre_unpatch/0 | post_unpatch/0)	;;
+	*)	KLP_SHORT+=" ${KLP_ERRNOS[$4]:-$4}" ;;
+	esac
+}
+
+# klp_join_line HEAD TEXT: one more event in short in KLP_SHORTENED
+klp_join_line()
+{
+	if [ "$1" = "$KLP_HEAD" ]; then
+		KLP_SHORTENED+=", $2"
+	else
+		KLP_SHORTENED+=$KLP_NL$1:\ $2
+		KLP_HEAD=$1
+	fi
+}
+
+# The events in KLP_EVENTS in short, in KLP_SHORTENED.
+klp_shorten_trace()
+{
+	local line rest patch head duration=' duration_ns='
+
+	KLP_SHORTENED='' KLP_HEAD=''
+	for line in "${KLP_EVENTS[@]}"; do
+		[[ $line != '#'* ]] || continue
+		rest=${line#*: patch=}
+		patch=${rest%% *} rest=${rest#* }
+		head=$patch KLP_SHORT=
+		case $line in
+		klp_request:*)
+			KLP_SHORT="request ${rest#request=}"
+			;;
+		klp_request_done:*"$duration"[0-9]*)
+			rest=${rest%"$duration"*} rest=${rest#request=}
+			line=${rest#* result=}
+			KLP_SHORT="done ${rest%% *} ${KLP_ERRNOS[$line]:-$line}"
+			;;
+		klp_object_patched:* | klp_object_unpatched:*)
+			line=${line%%:*} rest=${rest#object=}
+			head+=" ${rest% functions=*}"
+			KLP_SHORT="${line#klp_object_} ${rest#* functions=}"
+			;;
+		klp_callback:*"$duration"[0-9]*)
+			rest=${rest%"$duration"*} rest=${rest#object=}
+			head+=" ${rest%% kind=*}" rest=${rest#* kind=}
+			line=${rest#* function=}
+			klp_callback_in_short "$patch" "${rest%% *}" "${line% ret=*}" \
+				"${line#* ret=}"
+			;;
+		klp_transition_*:*)
+			line=${line%%:*}
+			KLP_SHORT="${line#klp_transition_} ${rest#direction=}"
+			;;
+		*)
+			head="not understood" KLP_SHORT=$line
+			;;
+		esac
+		klp_join_line "${head//test_klp_/}" "$KLP_SHORT"
+	done
+}
+
+# klp_expect_trace < EXPECTED: exactly these events since the last time
+klp_expect_trace()
+{
+	local line expected deadline=$((SECONDS + KLP_TRACE_PATIENCE))
+
+	KLP_SHORTENED='' KLP_HEAD=''
+	while IFS= read -r line; do
+		[ -z "$line" ] || klp_join_line "${line%%: *}" "${line#*: }"
+	done
+	expected=$KLP_SHORTENED
+
+	while :; do
+		klp_read_trace
+		klp_shorten_trace
+		[ "$expected" != "$KLP_SHORTENED" ] || break
+		# Not yet, or not at all?
+		if [[ $expected != "$KLP_SHORTENED"* ]] || [ "$SECONDS" -ge "$deadline" ]; then
+			echo "$expected" > "$KLP_TMP/expected"
+			echo "$KLP_SHORTENED" > "$KLP_TMP/got"
+			klp_fail "the trace is not as expected (- has not come, + has come):" \
+				"$(diff -U100 "$KLP_TMP/expected" "$KLP_TMP/got" | tail -n +5)"
+		fi
+		klp_nap
+	done
+	KLP_TRACE_SEEN=$((KLP_TRACE_SEEN + ${#KLP_EVENTS[@]}))
+}
+
+# A test begins.
+klp_trace_anew()
+{
+	[ -n "$KLP_TRACE" ] || return
+	: > "$KLP_TRACE/trace"
+	KLP_TRACE_SEEN=0
+	[ ! -e "$KLP_TMP/some-callbacks" ] || rm "$KLP_TMP/some-callbacks"
+}
+
+# klp_some_callbacks: the patches of this test lack callbacks, so that what is owed at its end
+# cannot be told from the trace
+klp_some_callbacks()
+{
+	: > "$KLP_TMP/some-callbacks"
+}
+
+# What must be so in each trace, whatever happens; looked at when a test has been cleared away:
+# every request has got its one answer, every object that was patched was unpatched, at most one
+# patch is in transition, and no callback runs but from the state that it leads on from.
+klp_check_trace()
+{
+	local said
+
+	[ -n "$KLP_TRACE" ] || return 0
+	said=$(awk -v some="$([ -e "$KLP_TMP/some-callbacks" ] && echo 1)" '
+	function wrong(text) {
+		print text (NR == at ? "" : ": " $0)
+	}
+	function value(name,	 text) {
+		if (!match($0, " " name "=[^ ]*"))
+			return ""
+		text = substr($0, RSTART, RLENGTH)
+		return substr(text, index(text, "=") + 1)
+	}
+	# An object goes from one state to another, and is redirected meanwhile or not.
+	function step(from, to, redirected) {
+		if (some)
+			return
+		if (owed[object] + 0 != from)
+			wrong("not from the state that the object is in")
+		if (redirected != "" && patched[object] + 0 != redirected)
+			wrong(redirected ? "not redirected yet" : "redirected")
+		owed[object] = to
+	}
+	BEGIN { IDLE = 0; PREPARED = 1; LIVE = 2 }
+	{
+		patch = value("patch")
+		object = patch " " value("object")
+		request = patch " " value("request")
+	}
+	/^klp_request:/ {
+		open[request]++
+		wanted[patch] = value("request")
+	}
+	/^klp_request_done:/ {
+		if (--open[request] < 0)
+			wrong("an answer that nobody has asked for")
+	}
+	/^klp_object_patched:/ && patched[object]++ {
+		wrong("patched twice")
+	}
+	/^klp_object_unpatched:/ && --patched[object] {
+		wrong("was not patched")
+	}
+	/^klp_transition_start:/ {
+		if (moving != "" && moving != patch)
+			wrong("in the middle of the transition of " moving)
+		moving = patch
+		direction = value("direction")
+	}
+	/^klp_transition_(reverse|force|complete):/ && moving != patch {
+		wrong("this patch is not in transition")
+	}
+	/^klp_transition_(force|complete):/ && direction != value("direction") {
+		wrong("not the direction it has started with")
+	}
+	/^klp_transition_reverse:/ && direction == value("direction") {
+		wrong("this was the direction before")
+	}
+	/^klp_transition_complete:/ {
+		moving = ""
+		if (direction != "patching" || wanted[patch] != "replace")
+			next
+		for (object in owed) {
+			if (index(object, patch " ") != 1)
+				owed[object] = IDLE
+		}
+	}
+	/^klp_callback:.* kind=pre_patch / { step(IDLE, value("ret") + 0 ? IDLE : PREPARED, 0) }
+	/^klp_callback:.* kind=patch_hook / { step(PREPARED, PREPARED, 0) }
+	/^klp_callback:.* kind=post_patch / { step(PREPARED, LIVE, 1) }
+	/^klp_callback:.* kind=pre_unpatch / { step(LIVE, PREPARED, 1) }
+	/^klp_callback:.* kind=unpatch_hook / { step(PREPARED, PREPARED, 0) }
+	/^klp_callback:.* kind=post_unpatch / { step(PREPARED, IDLE, 0) }
+	END {
+		at = NR
+		if (moving != "")
+			wrong("still in transition: " moving)
+		for (name in open) {
+			if (open[name])
+				wrong(open[name] " not answered: " name)
+		}
+		for (name in patched) {
+			if (patched[name])
+				wrong("still patched: " name)
+		}
+		for (name in owed) {
+			if (owed[name])
+				wrong("something is still owed: " name)
+		}
+	}' "$KLP_TRACE/trace")
+	[ -z "$said" ] || klp_fail "the trace cannot be right:" "$said"
+}
+
 # --- files --------------------------------------------------------------------------------------
 
 # klp_errno TEXT: the name of the error that a tool complains about; empty for no complaint
@@ -393,6 +685,7 @@ klp_setup()
 klp_end()
 {
 	(klp_cleanup)
+	[ -z "$KLP_TRACE" ] || rmdir "$KLP_TRACE"
 	rm -rf "$KLP_TMP"
 }
 
@@ -408,13 +701,13 @@ klp_ours()
 	done
 }
 
-# klp_leftovers: our modules that are loaded; the one of a forced patch has to stay forever
+# klp_leftovers: our modules that are loaded; those of forced patches have to stay forever
 klp_leftovers()
 {
 	local path names=()
 
 	for path in $(klp_ours /sys/module/*); do
-		[ "${path##*/}" != test_klp_forced ] && names+=("${path##*/}")
+		[[ $path != */test_klp_forced* ]] && names+=("${path##*/}")
 	done
 	echo "${names[*]}"
 }
@@ -428,6 +721,9 @@ klp_let_go()
 			[ -e "$file" ] && echo 0 > "$file"
 		done
 	done
+	# What it is on may be a module's.
+	file=$(klp_param test_klp_ipmodify function)
+	[ -e "$file" ] && echo > "$file"
 
 	[ -e "$KLP_TMP/pids" ] || return
 	while read -r pid; do
@@ -492,8 +788,10 @@ klp_run()
 	[ ! -e "$KLP_TMP/failed" ] || rm "$KLP_TMP/failed"
 	: > "$KLP_TMP/log-of-test"
 	: > "$KLP_TMP/log"
+	klp_trace_anew
 	( "t_$name" ) || result=$?
 	( klp_cleanup ) || result=$KSFT_FAIL
+	( klp_check_trace ) || result=$KSFT_FAIL
 	( klp_check_complaints ) || result=$KSFT_FAIL
 	[ ! -e "$KLP_TMP/failed" ] || result=$KSFT_FAIL
 
