@@ -41,6 +41,10 @@ static bool unchecked;
 module_param(unchecked, bool, 0444);
 MODULE_PARM_DESC(unchecked, "do not care if the symbol of vmlinux is not relocated");
 
+static bool persistent;
+module_param(persistent, bool, 0444);
+MODULE_PARM_DESC(persistent, "stay when disabled, to be enabled again");
+
 static int new_version(struct seq_file *m, void *v)
 {
 	seq_printf(m, "%s\n", saved_command_line_ref);
@@ -82,6 +86,7 @@ static int __init rela_init(void)
 		return -ENOEXEC;
 	}
 
+	patch.persistent = persistent;
 	return klp_enable_patch(&patch);
 }
 

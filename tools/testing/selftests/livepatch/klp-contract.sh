@@ -23,56 +23,6 @@ I=test_klp_ipmodify
 # A transition of what has H in it waits for the held task.
 HELD=objects=vmlinux:cmdline,$T:value,$H:hold
 
-# --- what is to be expected where it is not the point of the test ---------------------------------
-
-# Here, all objects have one function and one hook of each kind.
-
-# enabling PATCH OBJECT...
-enabling()
-{
-	local patch=$1 object
-	shift
-
-	echo "$patch: request enable"
-	for object; do
-		echo "$patch $object: pre_patch 0, patch_hook_1 0, patched 1"
-	done
-	echo "$patch: start patching"
-	for object; do
-		echo "$patch $object: post_patch"
-	done
-	echo "$patch: complete patching, done enable 0"
-}
-
-# disabling PATCH OBJECT...
-disabling()
-{
-	local patch=$1 object
-	shift
-
-	echo "$patch: request disable"
-	for object; do
-		echo "$patch $object: pre_unpatch"
-	done
-	echo "$patch: start unpatching"
-	unpatched "$patch" "$@"
-	echo "$patch: complete unpatching, done disable 0"
-}
-
-# unpatched PATCH OBJECT...: the end of it
-unpatched()
-{
-	local patch=$1 object
-	shift
-
-	for object; do
-		echo "$patch $object: unpatched 1"
-	done
-	for object; do
-		echo "$patch $object: unpatch_hook_1 0, post_unpatch"
-	done
-}
-
 # expect_line TARGET NAME TEXT: what the line of that name in the target's file says
 expect_line()
 {
@@ -176,17 +126,17 @@ t_several_patches()
 	klp_enable $P2 objects=$T2:value,$T:value hooks=1
 	klp_enable $P3 objects=vmlinux:cmdline,$T2:extra hooks=1
 	klp_expect_trace <<-END
-		$(enabling patch vmlinux target)
-		$(enabling patch2 target2 target)
-		$(enabling patch3 vmlinux target2)
+		$(klp_enabling patch vmlinux target)
+		$(klp_enabling patch2 target2 target)
+		$(klp_enabling patch3 vmlinux target2)
 	END
 	klp_disable $P2
 	klp_disable $P
 	klp_disable $P3
 	klp_expect_trace <<-END
-		$(disabling patch2 target2 target)
-		$(disabling patch vmlinux target)
-		$(disabling patch3 vmlinux target2)
+		$(klp_disabling patch2 target2 target)
+		$(klp_disabling patch vmlinux target)
+		$(klp_disabling patch3 vmlinux target2)
 	END
 }
 
@@ -197,8 +147,8 @@ t_absent_object()
 	klp_enable $P objects=$T:value,$T2:value,$T3:value hooks=1
 	klp_disable $P
 	klp_expect_trace <<-END
-		$(enabling patch target2)
-		$(disabling patch target2)
+		$(klp_enabling patch target2)
+		$(klp_disabling patch target2)
 	END
 	klp_load $T
 	klp_unload $T
@@ -435,7 +385,7 @@ expect_veto()
 			echo "$patch $object: pre_patch 0, patch_hook_1 0, patched 1"
 		done
 		echo "$patch ${*: -1}: pre_patch -EDOM"
-		unpatched "$patch" "${@:1:$# - 1}"
+		klp_unpatched "$patch" "${@:1:$# - 1}"
 		echo "$patch: done $request -EDOM"
 	)
 	klp_expect "what is in $KLP_SYSFS" "${left:-}" "$(klp_list $KLP_SYSFS)"
@@ -484,7 +434,7 @@ t_veto_only()
 	klp_load_fails EDOM $P objects=$T:value hooks=1 veto=$T
 	expect_veto patch target
 	klp_enable $P objects=$T:value hooks=1
-	klp_expect_trace < <(enabling patch target)
+	klp_expect_trace < <(klp_enabling patch target)
 }
 
 # The patch below has the same functions.  It does not notice.
@@ -492,13 +442,13 @@ t_veto_second_patch()
 {
 	klp_load $T
 	klp_enable $P objects=vmlinux:cmdline,$T:value hooks=1
-	klp_expect_trace < <(enabling patch vmlinux target)
+	klp_expect_trace < <(klp_enabling patch vmlinux target)
 	klp_load_fails EDOM $P2 objects=vmlinux:cmdline,$T:value hooks=1 veto=$T
 	left=$P expect_veto patch2 vmlinux target
 	klp_expect_file /proc/cmdline $P
 	expect_line $T value $P
 	klp_disable $P
-	klp_expect_trace < <(disabling patch vmlinux target)
+	klp_expect_trace < <(klp_disabling patch vmlinux target)
 }
 
 # What it was going to replace stays, with all that is owed to it.
@@ -506,13 +456,13 @@ t_veto_replace()
 {
 	klp_load $T
 	klp_enable $P objects=vmlinux:version,$T:value hooks=1
-	klp_expect_trace < <(enabling patch vmlinux target)
+	klp_expect_trace < <(klp_enabling patch vmlinux target)
 	klp_load_fails EDOM $P2 objects=vmlinux:version,$T:value hooks=1 replace=1 veto=$T
 	request=replace left=$P expect_veto patch2 vmlinux target
 	klp_expect_file /proc/version $P
 	expect_line $T value $P
 	klp_disable $P
-	klp_expect_trace < <(disabling patch vmlinux target)
+	klp_expect_trace < <(klp_disabling patch vmlinux target)
 }
 
 # --- pre_patch fails for a module that is being loaded --------------------------------------------
@@ -539,7 +489,7 @@ t_veto_coming()
 			for patch in patch patch2 patch3; do
 				[ test_klp_$patch != "$vetoing" ] || break
 				echo "$patch target: pre_unpatch"
-				unpatched $patch target
+				klp_unpatched $patch target
 			done
 		)
 	done
@@ -607,8 +557,8 @@ t_veto_joining_unpatching()
 		patch: start unpatching
 		patch target: pre_patch 0, patch_hook_1 0, patched 1
 		patch2 target: pre_patch -EDOM
-		$(unpatched patch target)
-		$(unpatched patch vmlinux hold)
+		$(klp_unpatched patch target)
+		$(klp_unpatched patch vmlinux hold)
 		patch: complete unpatching, done disable 0
 	END
 }
@@ -638,7 +588,7 @@ t_redirect_fails()
 	END
 	klp_set "$(klp_param $I function)" "$KLP_NL"
 	klp_enable $P objects=vmlinux:cmdline hooks=1
-	klp_expect_trace < <(enabling patch vmlinux)
+	klp_expect_trace < <(klp_enabling patch vmlinux)
 	klp_expect "what the other gets now" EBUSY \
 		"$(klp_write "$(klp_param $I function)" cmdline_proc_show)"
 }
@@ -775,7 +725,7 @@ t_reverse_patching_upper()
 {
 	klp_load $H
 	klp_enable $P objects=vmlinux:cmdline,$H:hold hooks=1
-	klp_expect_trace < <(enabling patch vmlinux hold)
+	klp_expect_trace < <(klp_enabling patch vmlinux hold)
 	klp_hold $P
 	klp_load $P2 objects=vmlinux:cmdline,$H:hold hooks=1
 	klp_set $KLP_SYSFS/$P2/enabled 0
@@ -786,12 +736,12 @@ t_reverse_patching_upper()
 		patch2 hold: pre_patch 0, patch_hook_1 0, patched 1
 		patch2: start patching
 		patch2: request disable, done enable -ECANCELED, reverse unpatching, start unpatching
-		$(unpatched patch2 vmlinux hold)
+		$(klp_unpatched patch2 vmlinux hold)
 		patch2: complete unpatching, done disable 0
 	END
 	klp_release $P
 	klp_disable $P
-	klp_expect_trace < <(disabling patch vmlinux hold)
+	klp_expect_trace < <(klp_disabling patch vmlinux hold)
 }
 
 # A task of either state, each in the way of one direction.
@@ -818,7 +768,7 @@ t_reverse_patching_twice()
 		patch: complete patching, done enable 0
 	END
 	klp_disable $P
-	klp_expect_trace < <(disabling patch vmlinux hold)
+	klp_expect_trace < <(klp_disabling patch vmlinux hold)
 }
 
 t_reverse_unpatching()
@@ -847,7 +797,7 @@ t_reverse_unpatching()
 	done
 	klp_release $P
 	klp_disable $P
-	klp_expect_trace < <(disabling patch vmlinux target hold)
+	klp_expect_trace < <(klp_disabling patch vmlinux target hold)
 }
 
 # post_patch has not run again when the direction changes for the second time.
@@ -871,7 +821,7 @@ t_reverse_unpatching_twice()
 		patch: start unpatching
 		patch: request enable, done disable -ECANCELED, reverse patching, start patching
 		patch: request disable, done enable -ECANCELED, reverse unpatching, start unpatching
-		$(unpatched patch vmlinux hold)
+		$(klp_unpatched patch vmlinux hold)
 		patch: complete unpatching, done disable 0
 	END
 	klp_release $H
@@ -910,8 +860,8 @@ t_unload()
 	klp_disable $P
 	klp_disable $P2
 	klp_expect_trace <<-END
-		$(disabling patch vmlinux target2)
-		$(disabling patch2 target2)
+		$(klp_disabling patch vmlinux target2)
+		$(klp_disabling patch2 target2)
 	END
 }
 
@@ -996,7 +946,7 @@ t_joins_patching()
 		patch: complete patching, done enable 0
 	END
 	klp_disable $P
-	klp_expect_trace < <(disabling patch target hold target2)
+	klp_expect_trace < <(klp_disabling patch target hold target2)
 }
 
 t_leaves_patching()
@@ -1023,7 +973,7 @@ t_leaves_patching()
 		patch: complete patching, done enable 0
 	END
 	klp_disable $P
-	klp_expect_trace < <(disabling patch hold target2)
+	klp_expect_trace < <(klp_disabling patch hold target2)
 }
 
 t_joins_and_leaves_patching_reversed()
@@ -1038,7 +988,7 @@ t_joins_and_leaves_patching_reversed()
 		patch target: unpatched 1, unpatch_hook_1 0, post_unpatch
 		patch target2: pre_patch 0, patch_hook_1 0, patched 1
 		patch: request disable, done enable -ECANCELED, reverse unpatching, start unpatching
-		$(unpatched patch hold target2)
+		$(klp_unpatched patch hold target2)
 		patch: complete unpatching, done disable 0
 	END
 }
@@ -1055,7 +1005,7 @@ t_joins_unpatching()
 	klp_release $P
 	klp_wait_gone $P
 	klp_expect_trace <<-END
-		$(unpatched patch target hold target2)
+		$(klp_unpatched patch target hold target2)
 		patch: complete unpatching, done disable 0
 	END
 }
@@ -1072,7 +1022,7 @@ t_leaves_unpatching()
 	klp_release $P
 	klp_wait_gone $P
 	klp_expect_trace <<-END
-		$(unpatched patch hold)
+		$(klp_unpatched patch hold)
 		patch: complete unpatching, done disable 0
 	END
 }
@@ -1095,7 +1045,7 @@ t_joins_and_leaves_unpatching_reversed()
 	END
 	klp_release $P
 	klp_disable $P
-	klp_expect_trace < <(disabling patch hold target2)
+	klp_expect_trace < <(klp_disabling patch hold target2)
 }
 
 # A patch that is not the one in transition takes no part in it.
@@ -1143,7 +1093,7 @@ t_force_patching()
 	END
 	klp_release $H
 	klp_disable $P
-	klp_expect_trace < <(disabling patch target hold)
+	klp_expect_trace < <(klp_disabling patch target hold)
 }
 
 # Forced out, enabled again, and then replaced by force: one module, since it has to stay for good.
@@ -1162,7 +1112,7 @@ t_force_unpatching_and_replace()
 		forced2 vmlinux: pre_unpatch
 		forced2 hold: pre_unpatch
 		forced2: start unpatching, force unpatching
-		$(unpatched forced2 vmlinux hold)
+		$(klp_unpatched forced2 vmlinux hold)
 		forced2: complete unpatching, done disable 0
 	END
 	klp_expect_file /sys/module/$F/refcnt 1
@@ -1170,7 +1120,7 @@ t_force_unpatching_and_replace()
 
 	klp_set $KLP_SYSFS/$F/enabled 1
 	klp_wait_transition $F
-	klp_expect_trace < <(enabling forced2 vmlinux hold)
+	klp_expect_trace < <(klp_enabling forced2 vmlinux hold)
 
 	klp_hold $F
 	klp_load $P objects=vmlinux:cmdline hooks=1 replace=1
@@ -1234,7 +1184,7 @@ t_replace()
 		patch3 target2: pre_unpatch, unpatched 1, unpatch_hook_1 0, post_unpatch
 	END
 	klp_disable $P3
-	klp_expect_trace < <(disabling patch3 vmlinux)
+	klp_expect_trace < <(klp_disabling patch3 vmlinux)
 }
 
 t_replace_chain()
@@ -1279,7 +1229,7 @@ t_replace_chain()
 	END
 	expect_line $T value $P
 	klp_disable $P
-	klp_expect_trace < <(disabling patch target)
+	klp_expect_trace < <(klp_disabling patch target)
 }
 
 # Until the transition is complete the replaced patch is enabled, and owes and is owed as before.
@@ -1337,7 +1287,7 @@ t_replace_reversed()
 	END
 	klp_release $P
 	klp_disable $P
-	klp_expect_trace < <(disabling patch vmlinux hold)
+	klp_expect_trace < <(klp_disabling patch vmlinux hold)
 }
 
 # --- callbacks that ask for a patch, and callbacks that take their time ---------------------------
@@ -1404,13 +1354,6 @@ t_nested_module()
 					s/: : /: /"
 		)
 	done
-}
-
-# klp_disable_persistent NAME: it stays in sysfs
-klp_disable_persistent()
-{
-	klp_set "$KLP_SYSFS/$1/enabled" 0
-	klp_wait_transition "$1"
 }
 
 # read_files: all files of the patch, in KLP_READ; gives up when one of them makes it wait
@@ -1482,7 +1425,7 @@ t_slow_callback()
 	klp_set "$(klp_param $P blocked)" 0
 	wait
 	klp_wait_transition $P
-	klp_expect_trace < <(enabling patch vmlinux)
+	klp_expect_trace < <(klp_enabling patch vmlinux)
 
 	# The time it took is that of the callback, and of the request too.
 	while read -r line; do
@@ -1530,7 +1473,7 @@ expect_step()
 	case $1 in
 	disable:*)
 		# shellcheck disable=SC2086 # lists of names
-		disabling "$short" ${objects[$name]} |
+		klp_disabling "$short" ${objects[$name]} |
 			awk -v loaded=" vmlinux $loaded " '{
 				object = $2
 				sub(/:$/, "", object)
@@ -1592,6 +1535,9 @@ in_every_order()
 		klp_expect "modules after$order" "" "$(klp_leftovers)"
 		klp_expect "patches after$order" "" "$(klp_list $KLP_SYSFS)"
 		klp_expect "functions redirected after$order" "" "$(klp_redirected)"
+		# All of this in one trace would take long to read.
+		klp_check_trace
+		klp_trace_anew
 	done < "$KLP_TMP/orders"
 }
 

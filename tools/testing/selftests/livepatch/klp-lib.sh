@@ -297,10 +297,60 @@ klp_expect_trace()
 	KLP_TRACE_SEEN=$((KLP_TRACE_SEEN + ${#KLP_EVENTS[@]}))
 }
 
+# What is to be expected where it is not the point of the test.  All objects have one function and
+# one hook of each kind.
+
+# klp_enabling PATCH OBJECT...
+klp_enabling()
+{
+	local patch=$1 object
+	shift
+
+	echo "$patch: request enable"
+	for object; do
+		echo "$patch $object: pre_patch 0, patch_hook_1 0, patched 1"
+	done
+	echo "$patch: start patching"
+	for object; do
+		echo "$patch $object: post_patch"
+	done
+	echo "$patch: complete patching, done enable 0"
+}
+
+# klp_disabling PATCH OBJECT...
+klp_disabling()
+{
+	local patch=$1 object
+	shift
+
+	echo "$patch: request disable"
+	for object; do
+		echo "$patch $object: pre_unpatch"
+	done
+	echo "$patch: start unpatching"
+	klp_unpatched "$patch" "$@"
+	echo "$patch: complete unpatching, done disable 0"
+}
+
+# klp_unpatched PATCH OBJECT...: the end of it
+klp_unpatched()
+{
+	local patch=$1 object
+	shift
+
+	for object; do
+		echo "$patch $object: unpatched 1"
+	done
+	for object; do
+		echo "$patch $object: unpatch_hook_1 0, post_unpatch"
+	done
+}
+
 # A test begins.
 klp_trace_anew()
 {
 	[ -n "$KLP_TRACE" ] || return
+	klp_record_tasks 0
 	: > "$KLP_TRACE/trace"
 	KLP_TRACE_SEEN=0
 	[ ! -e "$KLP_TMP/some-callbacks" ] || rm "$KLP_TMP/some-callbacks"
@@ -550,6 +600,20 @@ klp_disable()
 {
 	klp_set "$KLP_SYSFS/$1/enabled" 0
 	klp_wait_gone "$1"
+}
+
+# klp_disable_persistent NAME: likewise for one that stays in sysfs
+klp_disable_persistent()
+{
+	klp_set "$KLP_SYSFS/$1/enabled" 0
+	klp_wait_transition "$1"
+}
+
+# klp_enable_again NAME
+klp_enable_again()
+{
+	klp_set "$KLP_SYSFS/$1/enabled" 1
+	klp_wait_transition "$1"
 }
 
 klp_wait_gone()
