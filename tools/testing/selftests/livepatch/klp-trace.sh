@@ -1,0 +1,369 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The trace events themselves: which there are, their fields, the answers to requests that are
+# refused, and what becomes of single tasks.
+
+# shellcheck source-path=SCRIPTDIR source=klp-lib.sh
+. "$(dirname "$0")/klp-lib.sh"
+
+P=test_klp_patch
+P2=test_klp_patch2
+B=test_klp_bad
+T=test_klp_target
+H=test_klp_hold
+
+# new_lines: the events since the last time, as they are
+new_lines()
+{
+	tail -n +$((KLP_TRACE_SEEN + 1)) "$KLP_TRACE/trace" | grep -v '^#'
+}
+
+# expect_lines < EXPECTED: all of these but for the durations, once all requests are answered
+expect_lines()
+{
+	local expected
+
+	IFS= read -r -d '' expected
+	klp_until "all requests have been answered" klp_trace_settled 0
+	klp_expect "the trace" "${expected%"$KLP_NL"}" \
+		"$(new_lines | sed 's/duration_ns=[0-9][0-9]*$/duration_ns=N/')"
+	klp_trace_mark
+}
+
+t_fields()
+{
+	klp_expect "events and their fields" "\
+klp_callback: patch object kind function ret duration_ns
+klp_object_patched: patch object functions
+klp_object_unpatched: patch object functions
+klp_request: patch request
+klp_request_done: patch request result duration_ns
+klp_task_held: pid comm reason function
+klp_task_switched: pid comm how
+klp_transition_complete: patch direction
+klp_transition_force: patch direction
+klp_transition_reverse: patch direction
+klp_transition_start: patch direction" \
+		"$(awk 'FNR == 1 {
+				sub(/.*: /, "")
+				printf "%s%s:", NR == 1 ? "" : "\n", $0
+			}
+			/^\tfield:/ && $0 !~ / common_/ && $0 !~ /common_type/ {
+				sub(/;.*/, "")
+				sub(/.* /, "")
+				sub(/\[.*/, "")
+				printf " %s", $0
+			}
+			END { print "" }' "$KLP_TRACING"/events/livepatch/klp_*/format)"
+}
+
+t_lines()
+{
+	klp_load $T
+	klp_enable $P objects=vmlinux:cmdline,$T:value+extra hooks=2 hook_ret=-5
+	expect_lines <<-END
+		klp_request: patch=$P request=enable
+		klp_callback: patch=$P object=vmlinux kind=pre_patch function=pre_patch [$P] ret=0 \
+duration_ns=N
+		klp_callback: patch=$P object=vmlinux kind=patch_hook function=patch_hook_1 [$P] ret=-5 \
+duration_ns=N
+		klp_callback: patch=$P object=vmlinux kind=patch_hook function=patch_hook_2 [$P] ret=0 \
+duration_ns=N
+		klp_object_patched: patch=$P object=vmlinux functions=1
+		klp_callback: patch=$P object=$T kind=pre_patch function=pre_patch [$P] ret=0 \
+duration_ns=N
+		klp_callback: patch=$P object=$T kind=patch_hook function=patch_hook_1 [$P] ret=-5 \
+duration_ns=N
+		klp_callback: patch=$P object=$T kind=patch_hook function=patch_hook_2 [$P] ret=0 \
+duration_ns=N
+		klp_object_patched: patch=$P object=$T functions=2
+		klp_transition_start: patch=$P direction=patching
+		klp_callback: patch=$P object=vmlinux kind=post_patch function=post_patch [$P] ret=0 \
+duration_ns=N
+		klp_callback: patch=$P object=$T kind=post_patch function=post_patch [$P] ret=0 \
+duration_ns=N
+		klp_transition_complete: patch=$P direction=patching
+		klp_request_done: patch=$P request=enable result=0 duration_ns=N
+	END
+	klp_disable $P
+	expect_lines <<-END
+		klp_request: patch=$P request=disable
+		klp_callback: patch=$P object=vmlinux kind=pre_unpatch function=pre_unpatch [$P] ret=0 \
+duration_ns=N
+		klp_callback: patch=$P object=$T kind=pre_unpatch function=pre_unpatch [$P] ret=0 \
+duration_ns=N
+		klp_transition_start: patch=$P direction=unpatching
+		klp_object_unpatched: patch=$P object=vmlinux functions=1
+		klp_object_unpatched: patch=$P object=$T functions=2
+		klp_callback: patch=$P object=vmlinux kind=unpatch_hook function=unpatch_hook_1 [$P] \
+ret=-5 duration_ns=N
+		klp_callback: patch=$P object=vmlinux kind=unpatch_hook function=unpatch_hook_2 [$P] \
+ret=0 duration_ns=N
+		klp_callback: patch=$P object=vmlinux kind=post_unpatch function=post_unpatch [$P] ret=0 \
+duration_ns=N
+		klp_callback: patch=$P object=$T kind=unpatch_hook function=unpatch_hook_1 [$P] ret=-5 \
+duration_ns=N
+		klp_callback: patch=$P object=$T kind=unpatch_hook function=unpatch_hook_2 [$P] ret=0 \
+duration_ns=N
+		klp_callback: patch=$P object=$T kind=post_unpatch function=post_unpatch [$P] ret=0 \
+duration_ns=N
+		klp_transition_complete: patch=$P direction=unpatching
+		klp_request_done: patch=$P request=disable result=0 duration_ns=N
+	END
+}
+
+t_lines_reversed_forced()
+{
+	klp_load $H
+	klp_hold $H
+	klp_load $P objects=$H:hold callbacks=0 replace=1
+	klp_set $KLP_SYSFS/$P/enabled 0
+	klp_wait_gone $P
+	klp_unload $P
+	klp_load $P objects=$H:hold callbacks=0
+	klp_set $KLP_SYSFS/$P/force 1
+	klp_wait_transition $P
+	expect_lines <<-END
+		klp_request: patch=$P request=replace
+		klp_object_patched: patch=$P object=$H functions=1
+		klp_transition_start: patch=$P direction=patching
+		klp_request: patch=$P request=disable
+		klp_request_done: patch=$P request=replace result=-125 duration_ns=N
+		klp_transition_reverse: patch=$P direction=unpatching
+		klp_transition_start: patch=$P direction=unpatching
+		klp_object_unpatched: patch=$P object=$H functions=1
+		klp_transition_complete: patch=$P direction=unpatching
+		klp_request_done: patch=$P request=disable result=0 duration_ns=N
+		klp_request: patch=$P request=enable
+		klp_object_patched: patch=$P object=$H functions=1
+		klp_transition_start: patch=$P direction=patching
+		klp_transition_force: patch=$P direction=patching
+		klp_transition_complete: patch=$P direction=patching
+		klp_request_done: patch=$P request=enable result=0 duration_ns=N
+	END
+}
+
+# --- requests -------------------------------------------------------------------------------------
+
+# Whatever is wrong: what names a module is a request, and gets its answer.
+t_refused()
+{
+	local case
+
+	for case in no_objects no_functions_array object_name_empty object_twice function_twice \
+		no_such_symbol; do
+		klp_insmod $B case=$case > "$KLP_TMP/errno"
+		klp_expect_trace <<-END
+			bad: request enable, done enable -$(< "$KLP_TMP/errno")
+		END
+	done
+	klp_load_fails EINVAL test_klp_unmarked
+	klp_expect_trace <<-END
+		unmarked: request enable, done enable -EINVAL
+	END
+	klp_load_fails EINVAL $B case=no_patch
+	klp_load_fails EINVAL $B case=no_module
+	klp_expect_trace < /dev/null
+}
+
+t_refused_in_sysfs()
+{
+	klp_enable $P objects=vmlinux:cmdline hooks=1
+	klp_trace_mark
+	klp_expect "error of writing 1" EINVAL "$(klp_write $KLP_SYSFS/$P/enabled 1)"
+	klp_expect_trace <<-END
+		patch: request enable, done enable -EINVAL
+	END
+	# No truth values, or not this file: nothing was asked for.
+	klp_expect "error of writing garbage" EINVAL "$(klp_write $KLP_SYSFS/$P/enabled garbage)"
+	klp_expect "error of forcing" EINVAL "$(klp_write $KLP_SYSFS/$P/force 1)"
+	klp_expect_trace < /dev/null
+}
+
+t_refused_in_transition()
+{
+	klp_load $H
+	klp_enable $P objects=vmlinux:cmdline hooks=1
+	klp_trace_mark
+	klp_hold $H
+	klp_load $P2 objects=$H:hold hooks=1
+	klp_load_fails EBUSY test_klp_patch3 objects=vmlinux:version replace=1
+	klp_expect "error of writing 0" EBUSY "$(klp_write $KLP_SYSFS/$P/enabled 0)"
+	klp_expect "error of writing 1" EINVAL "$(klp_write $KLP_SYSFS/$P2/enabled 1)"
+	klp_release $H
+	klp_wait_transition $P2
+	klp_expect_trace <<-END
+		patch2: request enable
+		patch2 hold: pre_patch 0, patch_hook_1 0, patched 1
+		patch2: start patching
+		patch3: request replace, done replace -EBUSY
+		patch: request disable, done disable -EBUSY
+		patch2: request enable, done enable -EINVAL
+		patch2 hold: post_patch
+		patch2: complete patching, done enable 0
+	END
+}
+
+# --- tasks ----------------------------------------------------------------------------------------
+
+# record_tasks [OPEN]: from here on it is tasks that count
+record_tasks()
+{
+	klp_trace_mark "$@"
+	klp_record_tasks 1
+}
+
+# seen EVENT PID COMM REST: whether there is such an event
+seen()
+{
+	new_lines | grep -q "^klp_task_$1: pid=$2 comm=$3 $4\$"
+}
+
+# until_seen EVENT PID COMM REST
+until_seen()
+{
+	klp_until "klp_task_$1: pid=$2 comm=$3 $4" seen "$@"
+}
+
+# expect_seen EVENT PID COMM REST: once the transition is over; prints what there is of the task
+expect_seen()
+{
+	seen "$@" || klp_fail "no klp_task_$1: pid=$2 comm=$3 $4" "what has come:" \
+		"$(new_lines | grep "pid=$2 ")"
+}
+
+# Nobody is switched twice on the way there, or on the way back.
+expect_no_twice()
+{
+	klp_expect "tasks that have been switched twice" "" "$(new_lines | awk '
+		/^klp_transition_start:/ { way++ }
+		/^klp_task_switched:/ && seen[way, $2, $3]++
+	')"
+}
+
+t_task_stack()
+{
+	klp_load $H
+	klp_hold $H
+	record_tasks
+	klp_enable $P objects=vmlinux:cmdline
+	expect_seen switched "$KLP_HELD" cat how=stack
+	expect_no_twice
+	# It did not have to wake up for that.
+	klp_expect_file "$(klp_param $H held)" 1
+}
+
+t_task_held()
+{
+	klp_load $H
+	klp_hold $H
+	record_tasks
+	klp_load $P objects=$H:hold
+	until_seen held "$KLP_HELD" cat "reason=sleeping function=test_klp_hold_wait"
+	! seen switched "$KLP_HELD" cat "how=.*" || klp_fail "switched in the patched function"
+	klp_release $H
+	klp_wait_transition $P
+	# It was on its way to user space when it could be switched first.
+	expect_seen switched "$KLP_HELD" cat how=exit
+	expect_no_twice
+}
+
+t_task_force()
+{
+	klp_load $H
+	klp_hold $H
+	record_tasks
+	klp_load $P objects=$H:hold
+	until_seen held "$KLP_HELD" cat "reason=sleeping function=test_klp_hold_wait"
+	klp_set $KLP_SYSFS/$P/force 1
+	klp_wait_transition $P
+	expect_seen switched "$KLP_HELD" cat how=force
+	expect_no_twice
+}
+
+t_task_fork()
+{
+	local child comm
+
+	klp_load $H
+	klp_hold $H
+	record_tasks
+	klp_load $P objects=$H:hold
+	klp_until "this shell has switched" klp_reads /proc/self/patch_state 1
+	# klp_hold is a child of this shell, and never gets to be a task of the old state.
+	klp_hold $P
+	child=$KLP_HELD
+	read -r comm < /proc/self/comm
+	expect_seen switched "$child" "$comm" how=fork
+	klp_expect_file "/proc/$child/patch_state" 1
+	klp_release $P
+	klp_release $H
+	klp_wait_transition $P
+	expect_no_twice
+}
+
+# The kernel thread is found asleep in the function whenever somebody looks.
+t_task_cond_resched()
+{
+	local pid
+
+	klp_load $H nap=1
+	pid=$(< "$(klp_param $H napper_pid)")
+	klp_hold $H
+	record_tasks
+	klp_load $P objects=$H:hold+nap
+	until_seen switched "$pid" klp_napper how=cond_resched
+	klp_release $H
+	klp_wait_transition $P
+	expect_no_twice
+}
+
+# The idle task of a processor that is off cannot switch itself.
+t_task_idle()
+{
+	local online=/sys/devices/system/cpu/cpu1/online
+
+	klp_reads $online 1 || klp_skip "no second processor that can be turned off"
+	trap 'echo 1 > /sys/devices/system/cpu/cpu1/online' EXIT
+	klp_set $online 0
+	record_tasks
+	klp_enable $P objects=vmlinux:cmdline
+	expect_seen switched 0 swapper/1 how=idle
+	klp_set $online 1
+	expect_no_twice
+}
+
+# Everybody is switched back, each again once.
+t_task_reversed()
+{
+	klp_load $H
+	klp_hold $H
+	record_tasks
+	klp_load $P objects=$H:hold
+	until_seen switched 1 '.*' 'how=.*'
+	record_tasks 1
+	klp_set $KLP_SYSFS/$P/enabled 0
+	klp_wait_gone $P
+	expect_seen switched 1 '.*' 'how=.*'
+	! seen switched "$KLP_HELD" cat "how=.*" || klp_fail "switched back without having switched"
+	expect_no_twice
+}
+
+klp_setup $P $P2 test_klp_patch3 $B test_klp_unmarked $T $H
+klp_record
+
+klp_main \
+	"fields which events there are, and their fields" \
+	"lines each field of the events of a patch that comes and goes" \
+	"lines_reversed_forced each field of the events of reversed and forced transitions" \
+	"refused descriptions that are refused: one answer each" \
+	"refused_in_sysfs writes that are refused: one answer each" \
+	"refused_in_transition requests while another patch is in transition" \
+	"task_stack a task that sleeps elsewhere is switched where it sleeps" \
+	"task_held a task that sleeps in the function is held, and switched on its way out" \
+	"task_force a task that is held is forced" \
+	"task_fork a child of a task that has switched" \
+	"task_cond_resched a kernel thread switches in cond_resched()" \
+	"task_idle the idle task of a processor that is off" \
+	"task_reversed tasks are switched back"
