@@ -329,8 +329,10 @@ t_hook_fails()
 	klp_disable $P
 	klp_expect_trace <<-END
 		patch: request enable
-		patch vmlinux: pre_patch 0, patch_hook_1 -EIO, patch_hook_2 0, patch_hook_3 0, patched 1
-		patch target: pre_patch 0, patch_hook_1 -EIO, patch_hook_2 0, patch_hook_3 0, patched 1
+		patch vmlinux: pre_patch 0
+		patch vmlinux: patch_hook_1 -EIO, patch_hook_2 0, patch_hook_3 0, patched 1
+		patch target: pre_patch 0
+		patch target: patch_hook_1 -EIO, patch_hook_2 0, patch_hook_3 0, patched 1
 		patch: start patching
 		patch vmlinux: post_patch
 		patch target: post_patch
@@ -483,7 +485,8 @@ t_veto_coming()
 		klp_expect_trace < <(
 			for patch in patch patch2 patch3; do
 				[ test_klp_$patch != "$vetoing" ] || break
-				echo "$patch target: pre_patch 0, patch_hook_1 0, patched 1, post_patch"
+				echo "$patch target: pre_patch 0, patch_hook_1 0, patched 1"
+				echo "$patch target: post_patch"
 			done
 			echo "$patch target: pre_patch -EDOM"
 			for patch in patch patch2 patch3; do
@@ -593,7 +596,7 @@ t_redirect_fails()
 		"$(klp_write "$(klp_param $I function)" cmdline_proc_show)"
 }
 
-# expect_redirect_fails OBJECT...: after the last but one of these, which are all that had their turn
+# expect_redirect_fails OBJECT...: of the last of these; no other had its turn
 expect_redirect_fails()
 {
 	klp_expect_trace < <(
@@ -735,7 +738,8 @@ t_reverse_patching_upper()
 		patch2 vmlinux: pre_patch 0, patch_hook_1 0, patched 1
 		patch2 hold: pre_patch 0, patch_hook_1 0, patched 1
 		patch2: start patching
-		patch2: request disable, done enable -ECANCELED, reverse unpatching, start unpatching
+		patch2: request disable, done enable -ECANCELED
+		patch2: reverse unpatching, start unpatching
 		$(klp_unpatched patch2 vmlinux hold)
 		patch2: complete unpatching, done disable 0
 	END
@@ -788,7 +792,8 @@ t_reverse_unpatching()
 			patch target: pre_unpatch
 			patch hold: pre_unpatch
 			patch: start unpatching
-			patch: request enable, done disable -ECANCELED, reverse patching, start patching
+			patch: request enable, done disable -ECANCELED
+			patch: reverse patching, start patching
 			patch vmlinux: post_patch
 			patch target: post_patch
 			patch hold: post_patch
@@ -1277,7 +1282,8 @@ t_replace_reversed()
 		patch2 vmlinux: pre_patch 0, patch_hook_1 0, patched 1
 		patch2 hold: patched 1
 		patch2: start patching
-		patch2: request disable, done replace -ECANCELED, reverse unpatching, start unpatching
+		patch2: request disable, done replace -ECANCELED
+		patch2: reverse unpatching, start unpatching
 		patch2 target: unpatched 1
 		patch2 vmlinux: unpatched 1
 		patch2 hold: unpatched 1
@@ -1464,8 +1470,8 @@ each_order()
 	done
 }
 
-# expect_step STEP: what it must bring about, by the targets that are loaded and the patches that are
-# enabled
+# expect_step STEP: what it must bring about, by the targets that are loaded and the patches that
+# are enabled
 expect_step()
 {
 	local name=${1#*:} short=${1#*:test_klp_} patch target
@@ -1506,7 +1512,8 @@ in_every_order()
 		done
 		for name in $P $P2; do
 			[[ " $order " = *" remove:$name "* ]] || continue
-			klp_enable "$name" "${parameters[$name]}" hooks=1 persistent="${persistent[$name]}"
+			klp_enable "$name" "${parameters[$name]}" hooks=1 \
+				persistent="${persistent[$name]}"
 			enabled+=" $name"
 		done
 		klp_trace_mark

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Patches that are enabled again: what stays of them when they are disabled, what runs when they come
-# back, what refuses them, and how they go for good.
+# Patches that are enabled again: what stays of them when they are disabled, what runs when they
+# come back, what refuses them, and how they go for good.
 
 # shellcheck source-path=SCRIPTDIR source=klp-lib.sh
 . "$(dirname "$0")/klp-lib.sh"
@@ -329,7 +329,8 @@ t_replaces_not()
 		patch vmlinux: pre_patch 0, patch_hook_1 0, patched 2
 		patch hold: patched 1
 		patch: start patching
-		patch: request disable, done replace -ECANCELED, reverse unpatching, start unpatching
+		patch: request disable, done replace -ECANCELED
+		patch: reverse unpatching, start unpatching
 		patch vmlinux: unpatched 2
 		patch hold: unpatched 1
 		patch vmlinux: unpatch_hook_1 0, post_unpatch

@@ -58,56 +58,46 @@ klp_transition_start: patch direction" \
 			END { print "" }' "$KLP_TRACING"/events/livepatch/klp_*/format)"
 }
 
+# callback OBJECT KIND FUNCTION RET: the line of that event
+callback()
+{
+	echo "klp_callback: patch=$P object=$1 kind=$2 function=$3 [$P] ret=$4 duration_ns=N"
+}
+
 t_lines()
 {
 	klp_load $T
 	klp_enable $P objects=vmlinux:cmdline,$T:value+extra hooks=2 hook_ret=-5
 	expect_lines <<-END
 		klp_request: patch=$P request=enable
-		klp_callback: patch=$P object=vmlinux kind=pre_patch function=pre_patch [$P] ret=0 \
-duration_ns=N
-		klp_callback: patch=$P object=vmlinux kind=patch_hook function=patch_hook_1 [$P] ret=-5 \
-duration_ns=N
-		klp_callback: patch=$P object=vmlinux kind=patch_hook function=patch_hook_2 [$P] ret=0 \
-duration_ns=N
+		$(callback vmlinux pre_patch pre_patch 0)
+		$(callback vmlinux patch_hook patch_hook_1 -5)
+		$(callback vmlinux patch_hook patch_hook_2 0)
 		klp_object_patched: patch=$P object=vmlinux functions=1
-		klp_callback: patch=$P object=$T kind=pre_patch function=pre_patch [$P] ret=0 \
-duration_ns=N
-		klp_callback: patch=$P object=$T kind=patch_hook function=patch_hook_1 [$P] ret=-5 \
-duration_ns=N
-		klp_callback: patch=$P object=$T kind=patch_hook function=patch_hook_2 [$P] ret=0 \
-duration_ns=N
+		$(callback $T pre_patch pre_patch 0)
+		$(callback $T patch_hook patch_hook_1 -5)
+		$(callback $T patch_hook patch_hook_2 0)
 		klp_object_patched: patch=$P object=$T functions=2
 		klp_transition_start: patch=$P direction=patching
-		klp_callback: patch=$P object=vmlinux kind=post_patch function=post_patch [$P] ret=0 \
-duration_ns=N
-		klp_callback: patch=$P object=$T kind=post_patch function=post_patch [$P] ret=0 \
-duration_ns=N
+		$(callback vmlinux post_patch post_patch 0)
+		$(callback $T post_patch post_patch 0)
 		klp_transition_complete: patch=$P direction=patching
 		klp_request_done: patch=$P request=enable result=0 duration_ns=N
 	END
 	klp_disable $P
 	expect_lines <<-END
 		klp_request: patch=$P request=disable
-		klp_callback: patch=$P object=vmlinux kind=pre_unpatch function=pre_unpatch [$P] ret=0 \
-duration_ns=N
-		klp_callback: patch=$P object=$T kind=pre_unpatch function=pre_unpatch [$P] ret=0 \
-duration_ns=N
+		$(callback vmlinux pre_unpatch pre_unpatch 0)
+		$(callback $T pre_unpatch pre_unpatch 0)
 		klp_transition_start: patch=$P direction=unpatching
 		klp_object_unpatched: patch=$P object=vmlinux functions=1
 		klp_object_unpatched: patch=$P object=$T functions=2
-		klp_callback: patch=$P object=vmlinux kind=unpatch_hook function=unpatch_hook_1 [$P] \
-ret=-5 duration_ns=N
-		klp_callback: patch=$P object=vmlinux kind=unpatch_hook function=unpatch_hook_2 [$P] \
-ret=0 duration_ns=N
-		klp_callback: patch=$P object=vmlinux kind=post_unpatch function=post_unpatch [$P] ret=0 \
-duration_ns=N
-		klp_callback: patch=$P object=$T kind=unpatch_hook function=unpatch_hook_1 [$P] ret=-5 \
-duration_ns=N
-		klp_callback: patch=$P object=$T kind=unpatch_hook function=unpatch_hook_2 [$P] ret=0 \
-duration_ns=N
-		klp_callback: patch=$P object=$T kind=post_unpatch function=post_unpatch [$P] ret=0 \
-duration_ns=N
+		$(callback vmlinux unpatch_hook unpatch_hook_1 -5)
+		$(callback vmlinux unpatch_hook unpatch_hook_2 0)
+		$(callback vmlinux post_unpatch post_unpatch 0)
+		$(callback $T unpatch_hook unpatch_hook_1 -5)
+		$(callback $T unpatch_hook unpatch_hook_2 0)
+		$(callback $T post_unpatch post_unpatch 0)
 		klp_transition_complete: patch=$P direction=unpatching
 		klp_request_done: patch=$P request=disable result=0 duration_ns=N
 	END
