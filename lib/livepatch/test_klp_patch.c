@@ -8,6 +8,8 @@
  */
 #include "test_klp.h"
 #include "gate.h"
+#include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -55,6 +57,10 @@ MODULE_PARM_DESC(block, "callback, or exit, that waits while the parameter block
 static char nested[16];
 module_param_string(nested, nested, sizeof(nested), 0644);
 MODULE_PARM_DESC(nested, "callback that enables the patch once more, and should not be able to");
+
+static char nested_file[16];
+module_param_string(nested_file, nested_file, sizeof(nested_file), 0644);
+MODULE_PARM_DESC(nested_file, "file of the patch in sysfs that it writes 1 to instead");
 
 static unsigned long state_id;
 module_param(state_id, ulong, 0444);
@@ -174,6 +180,27 @@ static const char *module_state(const struct module *mod)
 	}
 }
 
+/* Of the task that runs the callback it needs that /sys is where it should be. */
+static int write_nested_file(void)
+{
+	struct file *file;
+	ssize_t ret;
+	char *path;
+
+	path = kasprintf(GFP_KERNEL, "/sys/kernel/livepatch/%s/%s", KBUILD_MODNAME,
+			 strim(nested_file));
+	if (!path)
+		return -ENOMEM;
+	file = filp_open(path, O_WRONLY, 0);
+	kfree(path);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	ret = kernel_write(file, "1", 1, NULL);
+	filp_close(file, NULL);
+	return ret < 0 ? ret : 0;
+}
+
 static void log_callback(const char *which, struct klp_object *obj)
 {
 	if (!obj->name)
@@ -185,7 +212,11 @@ static void log_callback(const char *which, struct klp_object *obj)
 
 	if (sysfs_streq(block, which))
 		gate_pass_unsignalled(&block_gate);
-	if (sysfs_streq(nested, which))
+	if (!sysfs_streq(nested, which))
+		return;
+	if (*nested_file)
+		pr_info("writing to a file of the patch returns %d\n", write_nested_file());
+	else
 		pr_info("klp_enable_patch() returns %d\n", klp_enable_patch(&patch));
 }
 

@@ -1362,6 +1362,37 @@ t_nested_module()
 	done
 }
 
+# The files of a patch would make it wait likewise.
+t_nested_write()
+{
+	klp_enable $P objects=vmlinux:cmdline hooks=1
+	klp_trace_mark
+	klp_set "$(klp_param $P nested)" pre_unpatch
+	klp_set "$(klp_param $P nested_file)" force
+	klp_mark
+	klp_disable $P
+	klp_expect "what was said" "\
+livepatch: patch '$P' cannot be forced from a callback
+$P: writing to a file of the patch returns -35" "$(klp_log | grep -e 'from a callback' -e writing)"
+	klp_expect_trace < <(klp_disabling patch vmlinux)
+	klp_unload $P
+
+	klp_mark
+	klp_enable $P objects=vmlinux:cmdline hooks=1 nested=patch_hook_1 nested_file=enabled
+	klp_expect "what was said" "\
+livepatch: patch '$P' cannot be enabled from a callback
+$P: writing to a file of the patch returns -35" "$(klp_log | grep -e 'from a callback' -e writing)"
+	klp_expect_trace <<-END
+		patch: request enable
+		patch vmlinux: pre_patch 0
+		patch: request enable, done enable -EDEADLK
+		patch vmlinux: patch_hook_1 0, patched 1
+		patch: start patching
+		patch vmlinux: post_patch
+		patch: complete patching, done enable 0
+	END
+}
+
 # read_files: all files of the patch, in KLP_READ; gives up when one of them makes it wait
 read_files()
 {
@@ -1614,6 +1645,7 @@ klp_main \
 	"replace_reversed a replacement reversed" \
 	"nested each callback and hook asks for a patch" \
 	"nested_module each callback and hook of a coming and going module asks for a patch" \
+	"nested_write a callback writes to a file of its patch" \
 	"reads_in_callbacks sysfs is read while each callback and hook sleeps" \
 	"slow_callback sysfs is read for three seconds in which pre_patch sleeps" \
 	"every_order everything disabled and removed, in each legal order"
