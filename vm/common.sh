@@ -18,6 +18,18 @@ esac
 	ROOT=$BUILD/root		# where modules_install puts our modules
 	LOG=$BUILD/log
 	BZIMAGE=$KOBJ/arch/x86/boot/bzImage
+	STAMP=$BUILD/kernel.stamp	# what the kernel was last built from
+}
+
+# use_stock: all of these, for the host's own kernel, which only `make bench` needs
+# shellcheck disable=SC2034
+use_stock()
+{
+	LINUX=$BUILD/stock/linux
+	KOBJ=$BUILD/stock/kernel
+	ROOT=$BUILD/stock/root
+	BZIMAGE=$KOBJ/arch/x86/boot/bzImage
+	STAMP=$BUILD/stock/kernel.stamp
 }
 
 # The make that started us has flags and a job server that are none of the kernel build's business.

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest.sh [-n NAME] [-t SECONDS] [-i] COMMAND: boot our kernel, run COMMAND (a line of bash) in it
+# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] COMMAND: boot our kernel, run COMMAND (a line of bash) in it
 # from this folder as root, give its output and its exit status.
 #
 #	-n NAME		what the logs are called: build/log/NAME.console
 #	-t SECONDS	the time limit; TIMEOUT in the environment goes before it
 #	-i		attach the terminal
+#	-s		boot the host's own kernel, that of kernel.sh --stock
+#	-c		one processor whose clock counts one nanosecond for each instruction
 #
 # Status 124: out of time; 125: the guest ended without saying how the command ended; 126: the
 # kernel reported something.  In each case what the console said is shown.
@@ -14,12 +16,14 @@
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
-name=vm limit=900 tty=
-while getopts n:t:i opt; do
+name=vm limit=900 tty='' count=''
+while getopts n:t:isc opt; do
 	case "$opt" in
 	n)	name=$OPTARG ;;
 	t)	limit=$OPTARG ;;
 	i)	tty=y ;;
+	s)	use_stock ;;
+	c)	count=y ;;
 	*)	exit 2 ;;
 	esac
 done
@@ -32,6 +36,7 @@ limit=${TIMEOUT:-$limit}
 # With several threads QEMU 7.2 now and then delivers a breakpoint of text patching late, which
 # kills the guest; stock kernels too.
 accel=${ACCEL:-tcg}
+[ -n "$count" ] && accel=tcg SMP=1
 [ "$accel" = tcg ] && accel=tcg,thread=single
 
 # Two guests of one name (two terminals) must not share their files.
@@ -79,6 +84,8 @@ qemu=(
 	-netdev hubport,id=wire0,hubid=0 -device virtio-net-pci,netdev=wire0,romfile=
 	-netdev hubport,id=wire1,hubid=0 -device virtio-net-pci,netdev=wire1,romfile=
 )
+# shellcheck disable=SC2054
+[ -n "$count" ] && qemu+=(-icount shift=0,sleep=off)
 if [ -n "$tty" ]; then
 	# shellcheck disable=SC2054
 	qemu+=(-chardev stdio,id=stdio -device virtconsole,chardev=stdio)

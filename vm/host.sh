@@ -37,7 +37,7 @@ save_pristine()
 start_over()
 {
 	rm -rf "$LINUX" "$LINUX.new" "$KOBJ" "$ROOT" "$ID" "$LIST" "$BUILD/lint" \
-		"$BUILD/stock-tests" "$BUILD/kernel.stamp"
+		"$BUILD/stock" "$BUILD/stock-tests" "$BUILD/kernel.stamp"
 	mkdir -p "$LINUX.new"
 }
 

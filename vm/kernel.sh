@@ -1,15 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh: bring the host and our tree together in build/linux, configure, build bzImage and the
-# modules into build/kernel, install the modules into build/root.
+# kernel.sh [--stock]: bring the host and our tree together in build/linux, configure, build bzImage
+# and the modules into build/kernel, install the modules into build/root.  With --stock the same of
+# the host alone, in build/stock: what `make bench` compares with.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck source=vm/house.sh
 . "$VM/house.sh"
 
-STAMP=$BUILD/kernel.stamp
+stock=
+[ "$1" = --stock ] && stock=y
 
 # All that the kernel depends on.  Equal to the stamp of the last build means nothing to do.
 identity()
@@ -17,6 +19,10 @@ identity()
 	cat "$BUILD/host.id"
 	[ -e "$BUILD/host.list" ] && sha256sum "$BUILD/host.list"
 	gcc --version | head -n 1
+	if [ -n "$stock" ]; then
+		sha256sum "$VM"/config/base "$VM"/{kernel,lay-in,common}.sh
+		return
+	fi
 	# Scripts and text are laid in too, but nothing is built of them.
 	cd "$TOP" && our_files | grep -Ev '^(Documentation|tools)/' | xargs -r sha256sum
 	sha256sum vm/config/* vm/kernel.sh vm/lay-in.sh vm/house.sh vm/common.sh
@@ -65,17 +71,35 @@ install_modules()
 }
 export -f install_modules
 
+# The host's tree without ours.  Whatever writes to either tree puts a new file in place of the
+# old one, so that the two can share the rest.
+copy_host()
+{
+	rm -rf "$LINUX"
+	cp -al "$SHARED" "$LINUX"
+	"$VM/lay-in.sh" --host "$LINUX" "$PRISTINE"
+}
+export -f copy_host
+export SHARED=$LINUX BUILD VM PRISTINE
+
 "$VM/host.sh" || exit
 lock_build
-"$VM/lay-in.sh" "$LINUX" "$PRISTINE" >"$LOG/lay-in.log" ||
-	{ cat "$LOG/lay-in.log"; exit 1; }
+if [ -n "$stock" ]; then
+	[ ! -e "$PRISTINE/$MANIFEST" ] || die "the host has our core in it already: $KSRC"
+	use_stock
+	mkdir -p "$BUILD/stock"
+else
+	"$VM/lay-in.sh" "$LINUX" "$PRISTINE" >"$LOG/lay-in.log" ||
+		{ cat "$LOG/lay-in.log"; exit 1; }
+fi
 identity >"$STAMP.new"
 if cmp -s "$STAMP.new" "$STAMP" && [ -e "$BZIMAGE" ] && [ -d "$ROOT/lib/modules" ]; then
 	rm -f "$STAMP.new"
 	exit 0
 fi
 rm -f "$STAMP"
+[ -n "$stock" ] && run_step copy-host "copying the host" bash -ec copy_host
 configure
-run_step kernel "building the kernel" bash -c 'kmake bzImage modules'
+run_step kernel "building the ${stock:+stock }kernel" bash -c 'kmake bzImage modules'
 run_step modules "installing modules" bash -ec install_modules
 mv "$STAMP.new" "$STAMP"

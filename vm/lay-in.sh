@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lay-in.sh [--dry-run] TREE PRISTINE: make TREE what the host (PRISTINE holds its copies of the
-# files concerned) is with our files in it.  Only files that differ are written, so that make
+# lay-in.sh [--dry-run] [--host] TREE PRISTINE: make TREE what the host (PRISTINE holds its copies of
+# the files concerned) is with our files in it, or with --host without them.  Only files that differ are written, so that make
 # rebuilds only what they touch.  Prints a line for each file: added, replaced, edited, removed,
 # or restored to the host's.
 
@@ -13,6 +13,8 @@
 
 dry=
 [ "$1" = --dry-run ] && dry=y && shift
+# The host alone is what comes of a repository without files.
+[ "$1" = --host ] && TOP=/nonexistent && shift
 tree=$1 pristine=$2
 
 # put SOURCE PATH VERB
