@@ -12,7 +12,7 @@ endif
 ifneq ($(OUT),)
 override OUT := $(abspath $(OUT))
 endif
-export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS
+export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS QUICK ROUNDS
 
 # The kernel's own make is started by scripts and must not take this one's variables for its own.
 MAKEOVERRIDES :=
@@ -51,6 +51,11 @@ test: kernel ## our tests in the guest, then the stock suite; TESTS='klp-x.sh' r
 stock-test: kernel ## the host's own livepatch selftests, unmodified
 	@vm/test.sh stock
 
+.PHONY: bench
+bench: kernel ## times beside those of the stock kernel, an hour or more; QUICK=1 takes 10 minutes
+	@vm/kernel.sh --stock
+	@vm/bench.sh
+
 .PHONY: lint
 lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files
 	@vm/lint.sh
@@ -81,7 +86,7 @@ print-kdir: ## the folder to compile modules against
 
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked host
-	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock-tests docs log)
+	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench log)
 
 .PHONY: distclean
 distclean: ## remove the whole build folder

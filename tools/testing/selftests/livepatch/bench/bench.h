@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the benchmark's modules and its program in user space share.
+ */
+
+#ifndef _BENCH_H
+#define _BENCH_H
+
+#include <linux/ioctl.h>
+
+/* Calls in one timed loop. */
+#define BENCH_CALLS	10000
+
+/* Functions of bench_target that a loop may call: see bench_target.h. */
+#define BENCH_CALLED	3
+
+/*
+ * Each takes the number of functions to call, one loop for each, and returns the nanoseconds of the
+ * slowest loop.  BENCH_LOOP does it when BENCH_GO is said, in a function that bench_module can
+ * patch; BENCH_HOLD stays in such a function until it is killed.
+ */
+#define BENCH_TIME	_IO('L', 1)
+#define BENCH_LOOP	_IO('L', 2)
+#define BENCH_GO	_IO('L', 3)
+#define BENCH_HOLD	_IO('L', 4)
+
+#endif /* _BENCH_H */

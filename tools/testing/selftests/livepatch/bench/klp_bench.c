@@ -1,0 +1,770 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * klp_bench DIR STEP...: time what a livepatch core does, inside a guest that does nothing else.
+ * DIR holds the modules.  Steps:
+ *
+ *	both:NAME:N[:K]	enable bench_NAME with N functions and disable it, K times
+ *	enable:NAME:N	enable it, and leave it so
+ *	threads:T	from here on there is a process of T sleeping threads
+ *	fork:K		delay of a fork in another process while one function is patched, K times
+ *	load:N		delay of loading another module while N functions are disabled
+ *	none:N		N functions patched, then replaced by a patch of another one
+ *	all:N		N functions patched, then replaced by a patch of the same; it stays
+ *	many:K		load of another module, K times: with no patch, with 16 of 64 objects each
+ *	memory:N	what each of N functions takes; the patch stays
+ *	calls:N		calls of a function, not patched, patched, and during a transition
+ *
+ * Each result is a line "result KEY FUNCTIONS THREADS VALUE": seconds, bytes, or nanoseconds for
+ * calls.  Anything unexpected ends the program with a message and status 1.
+ */
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "bench.h"
+
+#define LATE		500	/* a function that no other patch of the step has: LATE + N */
+#define MANY		16	/* modules bench_many_N */
+#define STACK		1024	/* of a thread that only sleeps */
+#define CHILD_STACK	16384
+#define CHILDREN	64
+
+static const char *modules;
+static int threads;		/* how many sleep */
+static pid_t sleepers;		/* the process they are in */
+static int kmsg = -1;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void pause_for(double seconds)
+{
+	struct timespec t = { .tv_sec = seconds };
+
+	t.tv_nsec = (seconds - t.tv_sec) * 1e9;
+	while (nanosleep(&t, &t))
+		;
+}
+
+/* Waiting must not take much of a processor from what is waited for. */
+static void pause_between_looks(double since)
+{
+	double t = (now() - since) / 50;
+
+	pause_for(t < 0.0001 ? 0.0001 : t > 0.02 ? 0.02 : t);
+}
+
+/*
+ * Stock looks again at whole seconds.  What begins when the last thing has ended would begin at the
+ * same part of a second each time, and measure that.
+ */
+static void pause_by_chance(void)
+{
+	pause_for(0.3 + drand48());
+}
+
+static void tell(const char *key, int functions, double value)
+{
+	printf("result %s %d %d %.9g\n", key, functions, threads, value);
+	fflush(stdout);
+}
+
+static char *format(const char *fmt, ...)
+{
+	static char text[4][PATH_MAX];
+	static int turn;
+	va_list ap;
+
+	turn = (turn + 1) % 4;
+	va_start(ap, fmt);
+	vsnprintf(text[turn], sizeof(text[turn]), fmt, ap);
+	va_end(ap);
+	return text[turn];
+}
+
+/* Reads a file that may be absent: then false. */
+static bool read_file(const char *path, char *text, size_t size)
+{
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, size - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		err(1, "%s", path);
+	close(fd);
+}
+
+/* Modules: from memory, so that no time is spent reading the file. */
+
+struct image {
+	void *data;
+	size_t size;
+};
+
+static struct image read_module(const char *name)
+{
+	struct image image;
+	struct stat st;
+	char *path;
+	int fd;
+
+	path = format("%s/bench_%s.ko", modules, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		err(1, "%s", path);
+	image.size = st.st_size;
+	image.data = mmap(NULL, image.size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (image.data == MAP_FAILED)
+		err(1, "%s", path);
+	close(fd);
+	return image;
+}
+
+static void load_module(const char *name, struct image image, const char *params)
+{
+	if (syscall(SYS_init_module, image.data, image.size, params))
+		err(1, "load bench_%s %s", name, params);
+}
+
+static void load_file(const char *name)
+{
+	struct image image = read_module(name);
+
+	load_module(name, image, "");
+	munmap(image.data, image.size);
+}
+
+/* A livepatch is in use for a moment after its directory has gone. */
+static void unload_module(const char *name)
+{
+	double start = now();
+
+	while (syscall(SYS_delete_module, format("bench_%s", name), O_NONBLOCK)) {
+		if ((errno != EAGAIN && errno != EBUSY) || now() - start > 300)
+			err(1, "unload bench_%s", name);
+		pause_between_looks(start);
+	}
+}
+
+/* Livepatches. */
+
+static char *patch_file(const char *name, const char *file)
+{
+	return format("/sys/kernel/livepatch/bench_%s%s", name, file);
+}
+
+static bool in_transition(const char *name)
+{
+	char text[8];
+
+	if (!read_file(patch_file(name, "/transition"), text, sizeof(text)))
+		errx(1, "bench_%s is not enabled", name);
+	return text[0] == '1';
+}
+
+static bool is_gone(const char *name)
+{
+	return access(patch_file(name, ""), F_OK);
+}
+
+/* When klp_enable_patch() was called. */
+static double start_of(const char *name)
+{
+	char text[32];
+
+	if (!read_file(format("/sys/module/bench_%s/parameters/started", name), text, sizeof(text)))
+		err(1, "bench_%s: no start", name);
+	return atoll(text) / 1e9;
+}
+
+static void forget_log(void)
+{
+	if (kmsg < 0)
+		kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg < 0 || lseek(kmsg, 0, SEEK_END) < 0)
+		err(1, "/dev/kmsg");
+}
+
+/* How long the tasks took: the time between two lines that both cores log. */
+static double logged_transition(const char *name)
+{
+	const char *first = format("'bench_%s': starting patching transition", name);
+	const char *last = format("'bench_%s': patching complete", name);
+	unsigned long long usec, start = 0;
+	char line[8192];
+	ssize_t n;
+
+	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		if (n <= 0)
+			continue;
+		line[n] = '\0';
+		if (sscanf(line, "%*u,%*u,%llu", &usec) != 1)
+			continue;
+		if (strstr(line, first))
+			start = usec;
+		if (strstr(line, last) && start)
+			return (usec - start) / 1e6;
+	}
+	errx(1, "bench_%s: the log does not tell of its transition", name);
+}
+
+static void wait_enabled(const char *name)
+{
+	double start = now();
+
+	while (in_transition(name)) {
+		if (now() - start > 900)
+			errx(1, "the transition of bench_%s does not end", name);
+		pause_between_looks(start);
+	}
+}
+
+static void enable(const char *name, int functions)
+{
+	struct image image = read_module(name);
+	double start, end;
+
+	pause_by_chance();
+	forget_log();
+	start = now();
+	load_module(name, image, format("count=%d", functions));
+	wait_enabled(name);
+	end = now();
+	munmap(image.data, image.size);
+	tell(format("insmod_%s", name), functions, end - start);
+	tell(format("enable_%s", name), functions, end - start_of(name));
+	tell(format("pass_%s", name), functions, logged_transition(name));
+}
+
+static double disable_time(const char *name)
+{
+	double start, end;
+
+	pause_by_chance();
+	start = now();
+	write_file(patch_file(name, "/enabled"), "0");
+	while (!is_gone(name)) {
+		if (now() - start > 900)
+			errx(1, "bench_%s does not go", name);
+		pause_between_looks(start);
+	}
+	end = now();
+	unload_module(name);
+	return end - start;
+}
+
+static void disable(const char *name, int functions)
+{
+	tell(format("disable_%s", name), functions, disable_time(name));
+}
+
+static void both(const char *name, int functions, int times)
+{
+	while (times--) {
+		enable(name, functions);
+		disable(name, functions);
+	}
+}
+
+/* Threads that sleep. */
+
+static int sleep_for_ever(void *unused)
+{
+	for (;;)
+		syscall(SYS_pause);
+	return 0;
+}
+
+static void start_threads(int wanted)
+{
+	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			  CLONE_SYSVSEM;
+	int ready[2], i;
+	char *stacks, c;
+
+	if (sleepers) {
+		kill(sleepers, SIGKILL);
+		waitpid(sleepers, NULL, 0);
+	}
+	sleepers = 0;
+	threads = wanted;
+	if (!wanted)
+		return;
+
+	if (pipe(ready))
+		err(1, "pipe");
+	sleepers = fork();
+	if (sleepers < 0)
+		err(1, "fork");
+	if (!sleepers) {
+		stacks = mmap(NULL, (size_t)wanted * STACK, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (stacks == MAP_FAILED)
+			err(1, "stacks");
+		for (i = 1; i <= wanted; i++)
+			if (clone(sleep_for_ever, stacks + (size_t)i * STACK, flags, NULL) < 0)
+				err(1, "thread %d", i);
+		if (write(ready[1], "", 1) != 1)
+			err(1, "pipe");
+		sleep_for_ever(NULL);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		errx(1, "there are no %d threads", wanted);
+	close(ready[0]);
+	/* Until the last of them sleeps. */
+	pause_for(1 + wanted / 10000.0);
+}
+
+/* A probe is a process that does one thing again and again, and keeps the longest time it took. */
+
+struct probe {
+	pid_t pid;
+	atomic_bool ready, stop;
+	double worst;		/* to be read when the process has ended */
+};
+
+static void start_probe(struct probe *probe, double (*once)(void))
+{
+	double t;
+
+	probe->ready = false;
+	probe->stop = false;
+	probe->worst = 0;
+	probe->pid = fork();
+	if (probe->pid < 0)
+		err(1, "fork");
+	if (!probe->pid) {
+		once();
+		probe->ready = true;
+		while (!probe->stop) {
+			t = once();
+			if (t > probe->worst)
+				probe->worst = t;
+		}
+		_exit(0);
+	}
+	while (!probe->ready) {
+		if (waitpid(probe->pid, NULL, WNOHANG))
+			errx(1, "a probe ended");
+		pause_for(0.001);
+	}
+}
+
+/* What the probe was doing when it was told to stop counts. */
+static double stop_probe(struct probe *probe)
+{
+	int status;
+
+	probe->stop = true;
+	if (waitpid(probe->pid, &status, 0) != probe->pid || status)
+		errx(1, "a probe failed");
+	return probe->worst;
+}
+
+static struct probe *new_probe(void)
+{
+	struct probe *probe;
+
+	probe = mmap(NULL, sizeof(*probe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
+	if (probe == MAP_FAILED)
+		err(1, "probe");
+	return probe;
+}
+
+static void delays(const char *key, int functions, double with, double without)
+{
+	tell(format("%s_with", key), functions, with);
+	tell(format("%s_without", key), functions, without);
+	tell(format("%s_delay", key), functions, with > without ? with - without : 0);
+}
+
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(1, "processor %d", cpu);
+}
+
+static int exit_at_once(void *unused)
+{
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+/* The child is not waited for: it may itself be delayed, and no fork would be tried meanwhile. */
+static double one_fork(void)
+{
+	static char stacks[CHILDREN][CHILD_STACK];
+	static bool first = true;
+	static int turn;
+	double start, end;
+
+	if (first) {
+		struct sched_param param = { .sched_priority = 1 };
+
+		run_on(1);
+		signal(SIGCHLD, SIG_IGN);
+		if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param))
+			err(1, "scheduler");
+		first = false;
+	}
+	turn = (turn + 1) % CHILDREN;
+	start = now();
+	if (clone(exit_at_once, stacks[turn] + CHILD_STACK, CLONE_VM | SIGCHLD, NULL) < 0)
+		err(1, "clone");
+	end = now();
+	pause_for(0.0005);
+	return end - start;
+}
+
+/*
+ * Without a transition the first processor is kept busy, too: what the emulator takes from one
+ * processor for another is in both figures.
+ */
+static void fork_delays(int times)
+{
+	struct probe *probe = new_probe();
+	struct image image = read_module("one");
+	double with, without, start;
+
+	run_on(0);
+	while (times--) {
+		start_probe(probe, one_fork);
+		start = now();
+		while (now() - start < 0.5)
+			;
+		without = stop_probe(probe);
+
+		start_probe(probe, one_fork);
+		load_module("one", image, "");
+		wait_enabled("one");
+		with = stop_probe(probe);
+		delays("fork", 1, with, without);
+		disable_time("one");
+	}
+	munmap(image.data, image.size);
+	munmap(probe, sizeof(*probe));
+}
+
+static struct image other;
+
+/* Module load and unload take the same locks: a load that waits for an unload is delayed, too. */
+static double one_load(void)
+{
+	double start = now(), loaded, end;
+
+	load_module("other", other, "");
+	loaded = now() - start;
+	start = now();
+	unload_module("other");
+	end = now() - start;
+	return loaded > end ? loaded : end;
+}
+
+static void load_delays(int functions)
+{
+	struct probe *probe = new_probe();
+	double with, without;
+
+	start_probe(probe, one_load);
+	pause_for(1);
+	without = stop_probe(probe);
+
+	enable("module", functions);
+	start_probe(probe, one_load);
+	disable_time("module");
+	with = stop_probe(probe);
+	delays("load", functions, with, without);
+	munmap(probe, sizeof(*probe));
+}
+
+/* Ends when the new patch is in force and the old one has gone. */
+static void replace(const char *key, int functions, int first, int count)
+{
+	struct image image = read_module("replace");
+	double end, start;
+
+	enable("module", functions);
+	load_module("replace", image, format("first=%d count=%d", first, count));
+	start = now();
+	while (in_transition("replace") || !is_gone("module")) {
+		if (now() - start > 900)
+			errx(1, "the replacement does not end");
+		pause_between_looks(start);
+	}
+	end = now();
+	tell(key, functions, end - start_of("replace"));
+	unload_module("module");
+	munmap(image.data, image.size);
+}
+
+static void time_loads(const char *key, int times)
+{
+	double start, end;
+
+	while (times--) {
+		start = now();
+		load_module("other", other, "");
+		end = now();
+		unload_module("other");
+		pause_for(0.05);
+		tell(key, 0, end - start);
+	}
+}
+
+static void many_patches(int times)
+{
+	int i;
+
+	time_loads("other_none", times);
+	for (i = 0; i < MANY; i++) {
+		load_file(format("many_%d", i));
+		wait_enabled(format("many_%d", i));
+	}
+	time_loads("other_many", times);
+	for (i = MANY - 1; i >= 0; i--)
+		disable_time(format("many_%d", i));
+}
+
+/*
+ * Pages that nobody has: on the buddy allocator's lists, and on those that each processor keeps.
+ * All that a patch takes is missing there, be it slab, vmalloc, page tables or per-cpu memory.
+ */
+static double free_bytes(void)
+{
+	char line[256];
+	long n, sum = 0;
+	FILE *f;
+
+	pause_for(1);
+	write_file("/proc/sys/vm/drop_caches", "3");
+	pause_for(0.5);
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	f = fopen("/proc/zoneinfo", "r");
+	if (!f)
+		err(1, "/proc/zoneinfo");
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, " nr_free_pages %ld", &n) == 1 ||
+		    sscanf(line, " count: %ld", &n) == 1)
+			sum += n;
+	fclose(f);
+	return (double)sum * sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * The same module, with one function and with all: the difference is not the module's.  Its own
+ * memory, the author's descriptions among it, is not counted.
+ */
+static void memory(int functions)
+{
+	double before, one, all;
+
+	both("module", 1, 1);
+	before = free_bytes();
+	enable("module", 1);
+	one = before - free_bytes();
+	disable("module", 1);
+	before = free_bytes();
+	enable("module", functions);
+	all = before - free_bytes();
+	tell("memory", functions, (all - one) / (functions - 1));
+}
+
+/* A process that does one ioctl of the device and says what came back. */
+static pid_t call_aside(int device, unsigned long cmd, unsigned long arg, int *answer)
+{
+	int pipes[2], ret;
+	pid_t pid;
+
+	if (pipe(pipes))
+		err(1, "pipe");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		ret = ioctl(device, cmd, arg);
+		if (write(pipes[1], &ret, sizeof(ret)) != sizeof(ret))
+			err(1, "pipe");
+		_exit(0);
+	}
+	close(pipes[1]);
+	*answer = pipes[0];
+	return pid;
+}
+
+static int patch_state_of(pid_t pid)
+{
+	char text[8];
+
+	if (!read_file(format("/proc/%d/patch_state", pid), text, sizeof(text)))
+		errx(1, "no patch state of %d", pid);
+	return atoi(text);
+}
+
+static int time_calls(int device, int called)
+{
+	int ret;
+
+	ret = ioctl(device, BENCH_TIME, called);
+	if (ret <= 0)
+		err(1, "timed calls");
+	return ret;
+}
+
+/*
+ * Nanoseconds more than a call that is not patched.  Where the clock counts instructions they are
+ * instructions.
+ */
+static void calls(int functions)
+{
+	int called = functions >= 1000 ? BENCH_CALLED : 1;
+	int device, base, held_answer, loop_answer, ret;
+	struct image image = read_module("module");
+	pid_t held, loop;
+	double start;
+
+	device = open("/dev/livepatch-bench", O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		err(1, "/dev/livepatch-bench");
+	time_calls(device, called);
+	base = time_calls(device, called);
+	tell("call_unpatched", functions, (double)base / BENCH_CALLS);
+
+	load_module("module", image, format("count=%d", functions));
+	wait_enabled("module");
+	time_calls(device, called);
+	tell("call_patched", functions, (double)(time_calls(device, called) - base) / BENCH_CALLS);
+	disable_time("module");
+
+	held = call_aside(device, BENCH_HOLD, 0, &held_answer);
+	loop = call_aside(device, BENCH_LOOP, called, &loop_answer);
+	pause_for(0.2);
+	load_module("module", image, format("count=%d held=1", functions));
+	start = now();
+	while (patch_state_of(getpid()) != 1) {
+		if (now() - start > 60)
+			errx(1, "this task is not switched");
+		pause_between_looks(start);
+	}
+	time_calls(device, called);
+	ret = time_calls(device, called);
+	tell("call_switched", functions, (double)(ret - base) / BENCH_CALLS);
+
+	if (patch_state_of(loop) != 0)
+		errx(1, "the caller has been switched");
+	ioctl(device, BENCH_GO);
+	if (read(loop_answer, &ret, sizeof(ret)) != sizeof(ret) || ret <= 0)
+		errx(1, "the caller failed");
+	tell("call_unswitched", functions, (double)(ret - base) / BENCH_CALLS);
+	if (!in_transition("module"))
+		errx(1, "the transition has ended");
+
+	kill(held, SIGKILL);
+	waitpid(held, NULL, 0);
+	waitpid(loop, NULL, 0);
+	close(held_answer);
+	close(loop_answer);
+	wait_enabled("module");
+	disable_time("module");
+	close(device);
+	munmap(image.data, image.size);
+}
+
+static void step(char *text)
+{
+	char *name = strtok(text, ":"), *module = NULL;
+	int n, k;
+	char *word;
+
+	if (!strcmp(name, "both") || !strcmp(name, "enable"))
+		module = strtok(NULL, ":");
+	word = strtok(NULL, ":");
+	n = word ? atoi(word) : 0;
+	word = strtok(NULL, ":");
+	k = word ? atoi(word) : 1;
+
+	if (!strcmp(name, "both") && module) {
+		both(module, n, k);
+	} else if (!strcmp(name, "enable") && module) {
+		enable(module, n);
+	} else if (!strcmp(name, "threads")) {
+		start_threads(n);
+	} else if (!strcmp(name, "fork")) {
+		fork_delays(n);
+	} else if (!strcmp(name, "load")) {
+		load_delays(n);
+	} else if (!strcmp(name, "none")) {
+		replace("replace_none", n, n + LATE, 1);
+		disable_time("replace");
+	} else if (!strcmp(name, "all")) {
+		replace("replace_all", n, 0, n);
+	} else if (!strcmp(name, "many")) {
+		many_patches(n);
+	} else if (!strcmp(name, "memory")) {
+		memory(n);
+	} else if (!strcmp(name, "calls")) {
+		calls(n);
+	} else {
+		errx(1, "what is %s?", name);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int i;
+
+	if (argc < 3)
+		errx(1, "klp_bench DIR STEP...");
+	modules = argv[1];
+	srand48(time(NULL));
+	load_file("target");
+	load_file("call");
+	other = read_module("other");
+	/* After a boot much is still going on. */
+	pause_for(2);
+	for (i = 2; i < argc; i++)
+		step(argv[i]);
+	if (sleepers)
+		kill(sleepers, SIGKILL);
+	return 0;
+}
