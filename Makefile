@@ -12,7 +12,7 @@ endif
 ifneq ($(OUT),)
 override OUT := $(abspath $(OUT))
 endif
-export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS QUICK ROUNDS
+export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS QUICK ROUNDS ONLY
 
 # The kernel's own make is started by scripts and must not take this one's variables for its own.
 MAKEOVERRIDES :=

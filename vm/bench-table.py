@@ -104,11 +104,15 @@ def make_row(work, unit, stock, ours, ratios, bar):
     return row
 
 
+class Missing(Exception):
+    """There are no results of a row."""
+
+
 def compare(results, work, unit, key, wanted, threads, bar):
     common = [n for k, n, t in results if k == key and t == threads and n <= wanted
               and len(results[k, n, t]) == 2]
     if not common:
-        sys.exit(f"no results for: {work} ({key})")
+        raise Missing(f"{work} ({key})")
     number = max(common)
     stock, ours = (results[key, number, threads][kernel] for kernel in ("stock", "ours"))
     work = work.format(n=f"{number:,}", t=f"{threads:,}")
@@ -129,7 +133,7 @@ def growth(results, work, above, below, bar):
         over, under = results[above].get(kernel, {}), results[below].get(kernel, {})
         quotient[kernel] = [over[turn] / under[turn] for turn in sorted(over) if turn in under]
     if not quotient["ours"]:
-        sys.exit(f"no results for: {work}")
+        raise Missing(work)
     row = make_row(work, "x", quotient["stock"] or [0], quotient["ours"], quotient["ours"], bar)
     if not quotient["stock"]:
         row["stock"] = None
@@ -171,7 +175,14 @@ def main():
     with open(f"{folder}/about", encoding="utf-8") as lines:
         about = dict(line.rstrip("\n").split("=", 1) for line in lines)
 
-    rows = [compare(results, *row) for row in COMPARED] + [growth(results, *row) for row in GROWTH]
+    rows = []
+    for make, table in ((compare, COMPARED), (growth, GROWTH)):
+        for row in table:
+            try:
+                rows.append(make(results, *row))
+            except Missing as missing:
+                if not about["only"]:
+                    sys.exit(f"no results for: {missing}")
     beside = []
     for work, key, threads in BESIDE:
         for (name, _, beside_threads), values in results.items():

@@ -33,6 +33,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -314,6 +315,7 @@ static void start_threads(int wanted)
 {
 	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 			  CLONE_SYSVSEM;
+	const struct rlimit many = { RLIM_INFINITY, RLIM_INFINITY };
 	int ready[2], i;
 	char *stacks, c;
 
@@ -326,6 +328,11 @@ static void start_threads(int wanted)
 	if (!wanted)
 		return;
 
+	/* By default both are less than memory would hold. */
+	write_file("/proc/sys/kernel/threads-max", format("%d", wanted + 10000));
+	write_file("/proc/sys/kernel/pid_max", format("%d", wanted + 40000));
+	if (setrlimit(RLIMIT_NPROC, &many))
+		err(1, "number of processes");
 	if (pipe(ready))
 		err(1, "pipe");
 	sleepers = fork();
@@ -361,15 +368,16 @@ struct probe {
 
 static void start_probe(struct probe *probe, double (*once)(void))
 {
+	pid_t pid;
 	double t;
 
 	probe->ready = false;
 	probe->stop = false;
 	probe->worst = 0;
-	probe->pid = fork();
-	if (probe->pid < 0)
+	pid = fork();
+	if (pid < 0)
 		err(1, "fork");
-	if (!probe->pid) {
+	if (!pid) {
 		once();
 		probe->ready = true;
 		while (!probe->stop) {
@@ -379,6 +387,8 @@ static void start_probe(struct probe *probe, double (*once)(void))
 		}
 		_exit(0);
 	}
+	/* It shares the structure and must not write its own view of this. */
+	probe->pid = pid;
 	while (!probe->ready) {
 		if (waitpid(probe->pid, NULL, WNOHANG))
 			errx(1, "a probe ended");
@@ -393,7 +403,7 @@ static double stop_probe(struct probe *probe)
 
 	probe->stop = true;
 	if (waitpid(probe->pid, &status, 0) != probe->pid || status)
-		errx(1, "a probe failed");
+		errx(1, "a probe failed: status %#x", status);
 	return probe->worst;
 }
 
@@ -471,7 +481,7 @@ static void fork_delays(int times)
 	while (times--) {
 		start_probe(probe, one_fork);
 		start = now();
-		while (now() - start < 0.5)
+		while (now() - start < 1.5)
 			;
 		without = stop_probe(probe);
 
