@@ -122,7 +122,7 @@ plan()
 	threads 1G 900 - threads:100 both:one:1 threads:1000 both:one:1 \
 		threads:5000 both:one:1 enable:module:1000
 	crowd 2G 1800 - threads:20000 both:one:1 fork:$times enable:module:$crowd
-	calls 1G 1800 -c many:$times calls:1 calls:1000
+	calls 1G 1800 -c many:$one calls:1 calls:1000
 	EOF
 }
 

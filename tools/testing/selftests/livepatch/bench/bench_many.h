@@ -15,11 +15,8 @@ static int bench_many_new(int value)
 	return value;
 }
 
-static struct klp_func bench_many_funcs[] = {
-	{ .old_name = "bench_many_old", .new_func = bench_many_new },
-	{ }
-};
-
+/* Stock keeps its own in these, so that each object needs its own; the second is the empty one. */
+static struct klp_func bench_many_funcs[BENCH_OBJECTS][2];
 static char bench_many_names[BENCH_OBJECTS][MODULE_NAME_LEN];
 static struct klp_object bench_many_objs[BENCH_OBJECTS + 1];
 
@@ -40,8 +37,10 @@ static int __init bench_many_init(void)
 	for (i = 0; i < BENCH_OBJECTS; i++) {
 		snprintf(bench_many_names[i], MODULE_NAME_LEN, "bench_object_%d_%d",
 			 BENCH_NUMBER, i);
+		bench_many_funcs[i][0].old_name = "bench_many_old";
+		bench_many_funcs[i][0].new_func = bench_many_new;
 		bench_many_objs[i].name = bench_many_names[i];
-		bench_many_objs[i].funcs = bench_many_funcs;
+		bench_many_objs[i].funcs = bench_many_funcs[i];
 	}
 	started = ktime_get_ns();
 	return klp_enable_patch(&bench_many_patch);
