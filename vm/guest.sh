@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] COMMAND: boot our kernel, run COMMAND (a line of bash) in it
-# from this folder as root, give its output and its exit status.
+# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] COMMAND: boot our kernel, run COMMAND (a line of
+# bash) in it from this folder as root, give its output and its exit status.
 #
 #	-n NAME		what the logs are called: build/log/NAME.console
 #	-t SECONDS	the time limit; TIMEOUT in the environment goes before it
