@@ -3,8 +3,9 @@
 """bench-table.py DIR: make DIR/bench.md, DIR/bench.json and the data of the chart of DIR/results.
 
 A line of results is: round, kernel, key, functions, threads, value.  Values of one round that
-have all but the last in common are taken together: their median, or mean for a single function.  A ratio is that of the two
-kernels in one round; the table shows the median of all rounds with minimum and maximum.
+have all but the last in common are taken together: their median, or mean for a single function.
+A ratio is that of the two kernels in one round; the table shows the median of all rounds with
+minimum and maximum.
 """
 
 import json
@@ -145,10 +146,11 @@ def markdown(rows, beside, about):
     yield "| --- | ---: | ---: | --- | --- | --- |"
     for row in rows:
         stock = "not measured" if row["stock"] is None else show(row["stock"], row["unit"])
+        ours = show(row["ours"], row["unit"])
         ratio = f"{show_ratio(row['ratio'])} ({show_ratio(row['min'])} to {show_ratio(row['max'])})"
         bar = "" if row["bar"] is None else show_ratio(row["bar"])
         met = "" if row["bar"] is None else "met" if row["met"] else "NOT met"
-        yield f"| {row['work']} | {stock} | {show(row['ours'], row['unit'])} | {ratio} | {bar} | {met} |"
+        yield f"| {row['work']} | {stock} | {ours} | {ratio} | {bar} | {met} |"
     yield ""
     for work, values in beside:
         yield f"- {work}: " + ", ".join(f"{kernel} {show(v, 's')}" for kernel, v in values.items())

@@ -104,8 +104,8 @@ object_folder()
 	echo "$KOBJ"
 }
 
-# plan KERNEL: a line for each guest of a round: name, memory, time limit, - or an option of guest.sh,
-# steps of klp_bench.  What is left enabled at the end would take stock minutes to disable.
+# plan KERNEL: a line for each guest of a round: name, memory, time limit, - or an option of
+# guest.sh, steps of klp_bench.  What is left enabled at the end would take stock minutes to disable.
 plan()
 {
 	local slow=1000 crowd=1000 times=5 one=10 long=y left=''
