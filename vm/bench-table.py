@@ -46,14 +46,14 @@ COMPARED = (
 
 # Within one kernel: work, the two (key, functions, threads) of the quotient, bar on ours.
 GROWTH = (
-    ("that load, against one with no patch", ("other_many", 0, 0), ("other_none", 0, 0), 1.1),
+    ("load of a module: under 16 patches of 64 objects, against none", ("other_many", 0, 0), ("other_none", 0, 0), 1.1),
     ("enable: 2,000 functions against 100", ("enable_module", 2000, 0),
      ("enable_module", 100, 0), 3),
     ("disable: 2,000 functions against 100", ("disable_module", 2000, 0),
      ("disable_module", 100, 0), 3),
-    ("pass over 5,000 threads: 1,000 functions against 1", ("pass_module", 1000, 5000),
+    ("transition over 5,000 threads: 1,000 functions against 1", ("pass_module", 1000, 5000),
      ("pass_one", 1, 5000), None),
-    ("pass over 1 function: 20,000 threads against 5,000", ("pass_one", 1, 20000),
+    ("transition of 1 function: 20,000 threads against 5,000", ("pass_one", 1, 20000),
      ("pass_one", 1, 5000), None),
 )
 
