@@ -46,7 +46,8 @@ COMPARED = (
 
 # Within one kernel: work, the two (key, functions, threads) of the quotient, bar on ours.
 GROWTH = (
-    ("load of a module: under 16 patches of 64 objects, against none", ("other_many", 0, 0), ("other_none", 0, 0), 1.1),
+    ("load of a module: under 16 patches of 64 objects, against none", ("other_many", 0, 0),
+     ("other_none", 0, 0), 1.1),
     ("enable: 2,000 functions against 100", ("enable_module", 2000, 0),
      ("enable_module", 100, 0), 3),
     ("disable: 2,000 functions against 100", ("disable_module", 2000, 0),

@@ -119,9 +119,9 @@ plan()
 		${long:+both:module:300 both:module:1000 both:module:2000} memory:2000
 	vmlinux 1G 900 - both:vmlinux:$slow $left
 	replace 1G 1800 - load:$slow none:$slow all:1000
-	threads 1G 900 - threads:100 both:one:1 threads:1000 both:one:1 \
-		threads:5000 both:one:1 enable:module:1000
-	crowd 2G 1800 - threads:20000 both:one:1 fork:$times enable:module:$crowd
+	threads 1G 900 - threads:100 both:one:1:$times threads:1000 both:one:1:$times \
+		threads:5000 both:one:1:$times enable:module:1000
+	crowd 2G 1800 - threads:20000 both:one:1:$times fork:$times enable:module:$crowd
 	calls 1G 1800 -c many:$one calls:1 calls:1000
 	EOF
 }
