@@ -12,7 +12,7 @@ endif
 ifneq ($(OUT),)
 override OUT := $(abspath $(OUT))
 endif
-export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS QUICK ROUNDS ONLY
+export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS BESIDE QUICK ROUNDS ONLY
 
 # The kernel's own make is started by scripts and must not take this one's variables for its own.
 MAKEOVERRIDES :=
@@ -46,6 +46,10 @@ demo: kernel ## the story of one livepatch, told by a guest
 .PHONY: test
 test: kernel ## our tests in the guest, then the stock suite; TESTS='klp-x.sh' runs some
 	@vm/test.sh own $(if $(TESTS),,stock)
+
+.PHONY: test-all
+test-all: kernel ## the same in all preemption models, with 4 CPUs, beside a tracer and a kprobe
+	@vm/test-all.sh
 
 .PHONY: stock-test
 stock-test: kernel ## the host's own livepatch selftests, unmodified

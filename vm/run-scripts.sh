@@ -4,6 +4,53 @@
 # run-scripts.sh [-c] LIMIT DIR SCRIPT...: inside the guest, run each script of DIR for at most LIMIT
 # seconds and report it as a KTAP result.  What a script prints is KTAP of its own, shown
 # indented, or with -c a comment.
+#
+# BESIDE in the environment names other users of ftrace that are active meanwhile: "tracer" traces
+# all functions there are, "kprobe" probes the function that most tests patch.
+
+TRACING=/sys/kernel/tracing
+BUFFER=$TRACING/instances/beside	# scripts may do as they like with the main one
+
+beside_start()
+{
+	local what
+
+	[ -n "$BESIDE" ] || return 0
+	mkdir "$BUFFER" || return
+	for what in $BESIDE; do
+		case $what in
+		tracer)
+			echo function >"$BUFFER/current_tracer" || return
+			;;
+		kprobe)
+			echo 'p:beside/probe cmdline_proc_show' >>$TRACING/kprobe_events &&
+				echo 1 >"$BUFFER/events/beside/probe/enable" || return
+			;;
+		*)	echo "# BESIDE: there is no $what"
+			return 1
+			;;
+		esac
+	done
+}
+
+# They are all still there, and see what happens.
+beside_check()
+{
+	local what
+
+	for what in $BESIDE; do
+		echo 0 >"$BUFFER/tracing_on"
+		echo >"$BUFFER/trace"
+		echo 1 >"$BUFFER/tracing_on"
+		cat /proc/cmdline >/dev/null
+		echo 0 >"$BUFFER/tracing_on"
+		case $what in
+		tracer)	grep -q ': cmdline_proc_show <-' "$BUFFER/trace" ;;
+		kprobe)	grep -q ' probe: (cmdline_proc_show' "$BUFFER/trace" ;;
+		esac || { echo "# the $what beside the tests has gone blind" && return 1; }
+		echo "# the $what beside the tests has seen all of them"
+	done
+}
 
 prefix='  '
 [ "$1" = -c ] && prefix='# ' && shift
@@ -11,6 +58,7 @@ limit=$1
 cd "$2" || exit 1
 shift 2
 
+beside_start || exit 1
 echo "KTAP version 1"
 echo "1..$#"
 number=0
@@ -32,4 +80,5 @@ for script in "$@"; do
 		;;
 	esac
 done
+beside_check || failed=1
 exit $failed

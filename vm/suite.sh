@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # suite.sh own|stock [SCRIPT...]: run one test suite in a guest.  Prints KTAP and leaves the counts
-# in build/log/NAME.totals.
+# in build/log/NAME.totals.  BESIDE: see run-scripts.sh.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -48,7 +48,11 @@ fi
 for script in "$@"; do
 	[ -e "$dir/$script" ] || die "there is no $script in $dir"
 done
-"$VM/guest.sh" -n "$name" -t "$limit" -- "$VM/run-scripts.sh $options $each $dir $*" |
+# Where every function is traced, everything takes longer.
+case " $BESIDE " in
+*' tracer '*)	limit=$((2 * limit)) each=$((2 * each)) ;;
+esac
+"$VM/guest.sh" -n "$name" -t "$limit" -- "BESIDE='$BESIDE' $VM/run-scripts.sh $options $each $dir $*" |
 	tee "$LOG/$name.ktap"
 rc=${PIPESTATUS[0]}
 "$VM/ktap.awk" -v scripts=$# -v nested="$nested" -v totals="$totals" "$LOG/$name.ktap"

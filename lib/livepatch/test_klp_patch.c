@@ -8,8 +8,10 @@
  */
 #include "test_klp.h"
 #include "gate.h"
+#include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/mm_types.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -140,6 +142,53 @@ static void new_nap(void)
 	barrier();
 }
 
+static void new_leaf(struct seq_file *m)
+{
+	seq_puts(m, "leaf: " KBUILD_MODNAME "\n");
+}
+
+static int new_middle(struct seq_file *m)
+{
+	int ret;
+
+	ret = gate_pass(&hold_gate);
+	if (ret)
+		return ret;
+
+	seq_puts(m, "middle: " KBUILD_MODNAME "\n");
+	return 0;
+}
+
+/* Called by a new function, and no new function itself. */
+static noinline int wait_below(void)
+{
+	return gate_pass(&hold_gate);
+}
+
+static int new_top(struct seq_file *m)
+{
+	int ret;
+
+	ret = wait_below();
+	if (ret)
+		return ret;
+
+	seq_puts(m, "top: " KBUILD_MODNAME "\n");
+	return 0;
+}
+
+/* 1, 2 or 3: the first of us has no number at the end of its name. */
+static void new_step(int *version)
+{
+	const char last = KBUILD_MODNAME[sizeof(KBUILD_MODNAME) - 2];
+
+	WRITE_ONCE(*version, isdigit(last) ? last - '0' : 1);
+}
+
+static void new_vm_open(struct vm_area_struct *vma)
+{
+}
+
 /* What the parameter objects calls a function, and all that the core needs to know about it. */
 static const struct {
 	const char *key;
@@ -154,6 +203,11 @@ static const struct {
 	{ "second", { .old_name = "test_klp_target_twin", .new_func = new_second,
 		      .old_sympos = 2 } },
 	{ "hold", { .old_name = "test_klp_hold_wait", .new_func = new_hold } },
+	{ "leaf", { .old_name = "test_klp_chain_leaf", .new_func = new_leaf } },
+	{ "middle", { .old_name = "test_klp_chain_middle", .new_func = new_middle } },
+	{ "top", { .old_name = "test_klp_chain_top", .new_func = new_top } },
+	{ "step", { .old_name = "test_klp_chain_step", .new_func = new_step } },
+	{ "vm_open", { .old_name = "test_klp_chain_vm_open", .new_func = new_vm_open } },
 	{ "nap", { .old_name = "test_klp_hold_nap", .new_func = new_nap } },
 };
 

@@ -478,6 +478,7 @@ klp_errno()
 	*'Numerical argument out of domain'*)		echo EDOM ;;
 	*'Permission denied'*)		echo EACCES ;;
 	*'No space left'*)		echo ENOSPC ;;
+	*'temporarily unavailable'*)	echo EAGAIN ;;
 	*'deadlock'*)			echo EDEADLK ;;
 	*)				echo "unknown: $1" ;;
 	esac
@@ -636,17 +637,8 @@ klp_unload()
 # klp_redirected: the functions that ftrace calls livepatch for
 klp_redirected()
 {
-	local name flags names=()
-
-	while read -r name flags; do
-		[[ " $flags" = *' I '* ]] && names+=("$name")
-	done < "$KLP_TRACING/enabled_functions"
-
-	if [ "${#names[@]}" -lt 2 ]; then
-		echo "${names[*]}"
-	else
-		printf '%s\n' "${names[@]}" | sort | paste -sd ' '
-	fi
+	# Beside a tracer the list is that of all functions there are.
+	awk '/ I( |$)/ { print $1 }' "$KLP_TRACING/enabled_functions" | sort | paste -sd ' '
 }
 
 # klp_twin_symbol: the name of two functions of vmlinux, and the address of the second
@@ -667,12 +659,12 @@ klp_twin_symbol()
 
 # --- tasks --------------------------------------------------------------------------------------
 
-# klp_hold MODULE: starts a task that sleeps in the version of test_klp_hold_wait() that lies in
-# this module; its process id is then in KLP_HELD
+# klp_hold MODULE [FILE]: starts a task that sleeps in the version of test_klp_hold_wait(), or of what
+# reading FILE calls, that lies in this module; its process id is then in KLP_HELD
 klp_hold()
 {
 	klp_set "$(klp_param "$1" hold)" 1
-	cat /proc/test_klp_hold > "$KLP_TMP/held.$1" 2>&1 &
+	cat "${2:-/proc/test_klp_hold}" > "$KLP_TMP/held.$1" 2>&1 &
 	KLP_HELD=$!
 	echo "$KLP_HELD" >> "$KLP_TMP/pids"
 	klp_until "a task sleeps in $1" klp_reads "$(klp_param "$1" held)" 1
@@ -781,7 +773,7 @@ klp_let_go()
 	local path file pid
 
 	for path in $(klp_ours /sys/module/*); do
-		for file in "$path"/parameters/{hold,blocked}; do
+		for file in "$path"/parameters/{hold,blocked,spin,fork_hold}; do
 			[ -e "$file" ] && echo 0 > "$file"
 		done
 	done

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A direct caller: ftrace lets one function call our trampoline without any handler in between.
+ * That is also what a BPF fentry or fexit program is to ftrace.  The ops has an ops_func, by which
+ * ftrace asks it to give way to somebody who changes where calls of the function go: it agrees, or
+ * refuses if the parameter refuse says so.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/ftrace.h>
+#include <linux/kallsyms.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+
+#include <asm/ibt.h>
+#include <asm/linkage.h>
+#include <asm/nospec-branch.h>
+
+static char *func = "cmdline_proc_show";
+module_param(func, charp, 0444);
+MODULE_PARM_DESC(func, "the function, one of vmlinux");
+
+static int refuse;
+module_param(refuse, int, 0644);
+MODULE_PARM_DESC(refuse, "errno with which to refuse to give way");
+
+static bool shared;
+module_param(shared, bool, 0444);
+MODULE_PARM_DESC(shared, "whether we give way now (read only)");
+
+static atomic_t hits;
+
+static int hits_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%d\n", atomic_read(&hits));
+}
+
+static const struct kernel_param_ops hits_ops = {
+	.get = hits_get,
+};
+
+module_param_cb(hits, &hits_ops, NULL, 0444);
+MODULE_PARM_DESC(hits, "how often the trampoline has been called (read only)");
+
+void test_klp_direct_hit(void);
+void test_klp_direct_trampoline(void);
+
+/* Called by the trampoline. */
+notrace void test_klp_direct_hit(void)
+{
+	atomic_inc(&hits);
+}
+
+/*
+ * Saves what may hold an argument, and goes to wherever its return address says.  That is the
+ * function behind its call to us, or the function that a livepatch has put in its place.
+ */
+asm (
+"	.pushsection .text, \"ax\", @progbits\n"
+"	.type test_klp_direct_trampoline, @function\n"
+"	.globl test_klp_direct_trampoline\n"
+"test_klp_direct_trampoline:\n"
+	ASM_ENDBR
+"	pushq %rbp\n"
+"	movq %rsp, %rbp\n"
+	CALL_DEPTH_ACCOUNT
+"	pushq %rax\n"
+"	pushq %rdi\n"
+"	pushq %rsi\n"
+"	pushq %rdx\n"
+"	pushq %rcx\n"
+"	pushq %r8\n"
+"	pushq %r9\n"
+"	call test_klp_direct_hit\n"
+"	popq %r9\n"
+"	popq %r8\n"
+"	popq %rcx\n"
+"	popq %rdx\n"
+"	popq %rsi\n"
+"	popq %rdi\n"
+"	popq %rax\n"
+"	popq %rbp\n"
+	ASM_RET
+"	.size test_klp_direct_trampoline, . - test_klp_direct_trampoline\n"
+"	.popsection\n"
+);
+
+static int direct_ops_func(struct ftrace_ops *ops, enum ftrace_ops_cmd cmd)
+{
+	switch (cmd) {
+	case FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_SELF:
+	case FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_PEER:
+		if (refuse)
+			return -refuse;
+		shared = true;
+		return 0;
+	case FTRACE_OPS_CMD_DISABLE_SHARE_IPMODIFY_PEER:
+		shared = false;
+		return 0;
+	}
+
+	return -EINVAL;
+}
+
+static struct ftrace_ops direct_ops = {
+	.ops_func = direct_ops_func,
+};
+
+static int __init direct_init(void)
+{
+	int ret;
+
+	shared = false;
+	ret = ftrace_set_filter(&direct_ops, func, strlen(func), 1);
+	if (ret)
+		return ret;
+
+	ret = register_ftrace_direct(&direct_ops, (unsigned long)test_klp_direct_trampoline);
+	if (ret)
+		ftrace_free_filter(&direct_ops);
+	return ret;
+}
+
+static void __exit direct_exit(void)
+{
+	unregister_ftrace_direct(&direct_ops, (unsigned long)test_klp_direct_trampoline, true);
+}
+
+module_init(direct_init);
+module_exit(direct_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Livepatch selftests: an ftrace direct caller that gives way, or does not");

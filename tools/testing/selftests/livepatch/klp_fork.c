@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * klp_fork MAPPED READ: map the file MAPPED and fork.  Both processes then read the file READ, say
+ * "parent PID: TEXT" and "child PID: TEXT", and sleep until they are killed.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+
+static void say(const char *who, const char *path)
+{
+	char text[256], line[300];
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		err(2, "%s", path);
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		err(2, "%s", path);
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	close(fd);
+
+	/* One write, lest the two mix. */
+	n = snprintf(line, sizeof(line), "%s %d: %s\n", who, getpid(), text);
+	if (write(1, line, n) != n)
+		err(2, "write");
+}
+
+/*
+ * Fork copies mappings in the order of their addresses.  The last page that there can be on x86-64
+ * comes last: after it, fork does little more before the child is there.
+ */
+static void map(const char *path)
+{
+	void *last = (void *)(0x7ffffffff000UL - getpagesize());
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		err(2, "%s", path);
+	if (mmap(last, getpagesize(), PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) ==
+	    MAP_FAILED &&
+	    mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+		err(2, "mmap");
+}
+
+int main(int argc, char **argv)
+{
+	pid_t pid;
+
+	if (argc != 3)
+		errx(2, "usage: klp_fork MAPPED READ");
+
+	map(argv[1]);
+	pid = fork();
+	if (pid < 0)
+		err(2, "fork");
+	if (!pid)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+
+	say(pid ? "parent" : "child", argv[2]);
+	for (;;)
+		pause();
+}

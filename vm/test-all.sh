@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# test-all.sh: what test.sh runs, once for each set of circumstances, and at the end the sum of all.
+# TESTS in the environment names the scripts of ours to run; the stock suite is then left out.
+
+# shellcheck source=vm/common.sh
+. "$(dirname "$0")/common.sh"
+
+suites=(own)
+[ -n "$TESTS" ] || suites+=(stock)
+passed=0 failed=0 skipped=0
+worst=0
+
+# round TITLE [NAME=VALUE...]: one run of the suites with these variables
+round()
+{
+	local title=$1 start=$SECONDS p=0 f=1 s=0
+	shift
+
+	echo "# === $title"
+	env "$@" "$VM/test.sh" "${suites[@]}" | tee "$LOG/test-all.round"
+	[ "${PIPESTATUS[0]}" -eq 0 ] || worst=1
+	read -r p f s < <(sed -n '$s/ passed, \| failed, \| skipped$/ /gp' "$LOG/test-all.round")
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	echo "# === $title: $(elapsed $((SECONDS - start)))"
+}
+
+mkdir -p "$LOG"
+trap 'exit 130' INT TERM HUP
+round "preempt=voluntary"
+round "preempt=none" KERNEL_ARGS="$KERNEL_ARGS preempt=none"
+round "preempt=full" KERNEL_ARGS="$KERNEL_ARGS preempt=full"
+round "preempt=full, 4 processors, a kprobe on a patched function" SMP=4 BESIDE=kprobe \
+	KERNEL_ARGS="$KERNEL_ARGS preempt=full"
+round "preempt=voluntary, all functions traced" BESIDE=tracer
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$worst" -eq 0 ] && [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
