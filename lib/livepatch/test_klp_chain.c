@@ -3,12 +3,12 @@
  * A module to be livepatched, with a place for every way in which a task can be near a function
  * that changes:
  *
- *	- /proc/test_klp_chain: a reader goes through test_klp_chain_top(), _middle() and _leaf(), and
- *	  sleeps in the middle while the parameter hold is set,
- *	- /proc/test_klp_spin: a reader calls test_klp_chain_step() and does little else while the
- *	  parameter spin is set, so it is preempted most often on the way into that function,
- *	- who maps /proc/test_klp_chain and forks sleeps in test_klp_chain_vm_open(), in the middle of
- *	  the fork, while the parameter fork_hold is set.
+ *	- /proc/test_klp_chain: a reader goes through test_klp_chain_top(), _middle() and
+ *	  _leaf(), and sleeps in the middle while the parameter hold is set,
+ *	- /proc/test_klp_spin: a reader calls test_klp_chain_step() and does little else while
+ *	  the parameter spin is set, so it is preempted most often on the way into that function,
+ *	- who maps /proc/test_klp_chain and forks sleeps in test_klp_chain_vm_open(), in the
+ *	  middle of the fork, while the parameter fork_hold is set.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

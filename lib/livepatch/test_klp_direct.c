@@ -7,14 +7,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include "direct.h"
 #include <linux/atomic.h>
 #include <linux/ftrace.h>
-#include <linux/kallsyms.h>
+#include <linux/linkage.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/string.h>
 
 #include <asm/ibt.h>
-#include <asm/linkage.h>
 #include <asm/nospec-branch.h>
 
 static char *func = "cmdline_proc_show";
@@ -43,9 +44,6 @@ static const struct kernel_param_ops hits_ops = {
 module_param_cb(hits, &hits_ops, NULL, 0444);
 MODULE_PARM_DESC(hits, "how often the trampoline has been called (read only)");
 
-void test_klp_direct_hit(void);
-void test_klp_direct_trampoline(void);
-
 /* Called by the trampoline. */
 notrace void test_klp_direct_hit(void)
 {
@@ -56,8 +54,7 @@ notrace void test_klp_direct_hit(void)
  * Saves what may hold an argument, and goes to wherever its return address says.  That is the
  * function behind its call to us, or the function that a livepatch has put in its place.
  */
-asm (
-"	.pushsection .text, \"ax\", @progbits\n"
+asm("	.pushsection .text, \"ax\", @progbits\n"
 "	.type test_klp_direct_trampoline, @function\n"
 "	.globl test_klp_direct_trampoline\n"
 "test_klp_direct_trampoline:\n"
@@ -83,8 +80,7 @@ asm (
 "	popq %rbp\n"
 	ASM_RET
 "	.size test_klp_direct_trampoline, . - test_klp_direct_trampoline\n"
-"	.popsection\n"
-);
+"	.popsection\n");
 
 static int direct_ops_func(struct ftrace_ops *ops, enum ftrace_ops_cmd cmd)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kprobe with a post_handler.  On a function's entry, where kprobes are ftrace handlers, it is one
- * that wants to say itself where the call goes on: beside a livepatch there is no room for it.
+ * A kprobe with a post_handler.  At the entry of a function, where kprobes are ftrace handlers, it
+ * is one that wants to say itself where the call goes on: beside a livepatch there is no room.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -111,8 +111,8 @@ only_unswitched()
 	[ "$(unswitched "$1")" = "$2" ]
 }
 
-# expect_held PATCH PID STATE FUNCTION: all others get switched, this task does not, however often it
-# is looked at, because it is in that function
+# expect_held PATCH PID STATE FUNCTION: all others get switched, this task does not, however often
+# it is looked at, because it is in that function
 expect_held()
 {
 	klp_until "a pass has looked at task $2" met_with 1 "$2"
@@ -663,8 +663,8 @@ preempt_setup()
 	watch_tasks
 }
 
-# preempt [HANDLER]: takes the CPU away from a task that is on its way into test_klp_chain_step(), in
-# this handler or in that which calls all handlers where there are several
+# preempt [HANDLER]: takes the CPU away from a task that is on its way into test_klp_chain_step(),
+# in this handler or in that which calls all handlers where there are several
 preempt()
 {
 	cat /proc/test_klp_spin > /dev/null &

@@ -659,8 +659,8 @@ klp_twin_symbol()
 
 # --- tasks --------------------------------------------------------------------------------------
 
-# klp_hold MODULE [FILE]: starts a task that sleeps in the version of test_klp_hold_wait(), or of what
-# reading FILE calls, that lies in this module; its process id is then in KLP_HELD
+# klp_hold MODULE [FILE]: starts a task that sleeps in the version of test_klp_hold_wait(), or of
+# what reading FILE calls, that lies in this module; its process id is then in KLP_HELD
 klp_hold()
 {
 	klp_set "$(klp_param "$1" hold)" 1

@@ -5,8 +5,8 @@
  * SIGTERM comes.
  *
  * The task is bound to the CPU, and so are we, with a real-time priority: whenever we wake up it is
- * preempted, and stays where it was until we sleep again.  Where that is is a matter of luck, so
- * we look, and try again.
+ * preempted, and stays where it was until we sleep again.  Where depends on luck, so we look, and
+ * try again.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -25,8 +25,6 @@
 #define LOOK_FOR	60
 #define KEEP_FOR	120
 
-static volatile sig_atomic_t released;
-
 /* An emulator that runs one CPU at a time then turns to the other. */
 static void relax(void)
 {
@@ -35,9 +33,12 @@ static void relax(void)
 #endif
 }
 
-static void release(int signal)
+/* SIGTERM is blocked, and waits. */
+static int released(void)
 {
-	released = 1;
+	sigset_t set;
+
+	return !sigpending(&set) && sigismember(&set, SIGTERM);
 }
 
 static void bind(pid_t pid, int cpu)
@@ -47,7 +48,7 @@ static void bind(pid_t pid, int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(pid, sizeof(set), &set))
-		err(2, "cannot bind task %d to CPU %d", pid, cpu);
+		err(2, "task %d cannot be put on CPU %d", pid, cpu);
 }
 
 static void read_stack(const char *path, char *stack, size_t size)
@@ -79,11 +80,11 @@ int main(int argc, char **argv)
 {
 	struct sched_param param = { .sched_priority = 10 };
 	struct timespec pause = { .tv_nsec = 200000 };
-	struct sigaction action = { .sa_handler = release };
 	static char stack[16384];
 	time_t start = time(NULL);
 	regex_t *patterns;
 	char path[64];
+	sigset_t set;
 	int i;
 
 	if (argc < 4)
@@ -97,7 +98,9 @@ int main(int argc, char **argv)
 			errx(2, "not a regular expression: %s", argv[i]);
 	}
 	snprintf(path, sizeof(path), "/proc/%s/stack", argv[2]);
-	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 
 	bind(atoi(argv[2]), atoi(argv[1]));
 	bind(0, atoi(argv[1]));
@@ -113,15 +116,15 @@ int main(int argc, char **argv)
 		/* Not always the same stretch of the task's loop. */
 		pause.tv_nsec = 200000 + (pause.tv_nsec + 7919) % 100000;
 		read_stack(path, stack, sizeof(stack));
-	} while (!released && !matches(stack, patterns, argc - 3));
+	} while (!released() && !matches(stack, patterns, argc - 3));
 
-	if (released)
+	if (released())
 		return 1;
 	fputs(stack, stdout);
 	fflush(stdout);
 
 	start = time(NULL);
-	while (!released && time(NULL) < start + KEEP_FOR)
+	while (!released() && time(NULL) < start + KEEP_FOR)
 		relax();
-	return !released;
+	return !released();
 }
