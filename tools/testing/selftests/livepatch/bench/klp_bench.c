@@ -779,6 +779,10 @@ int main(int argc, char **argv)
 		errx(1, "klp_bench DIR STEP...");
 	modules = argv[1];
 	srand48(time(NULL));
+	/* That a core keeps a processor or a lock for minutes is a result here and no failure. */
+	write_file("/proc/sys/kernel/soft_watchdog", "0");
+	write_file("/proc/sys/kernel/hung_task_timeout_secs", "0");
+	write_file("/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", "1");
 	load_file("target");
 	load_file("call");
 	other = read_module("other");
