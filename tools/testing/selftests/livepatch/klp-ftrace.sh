@@ -540,6 +540,8 @@ t_direct_and_tracer()
 
 # --- sleeping tasks -----------------------------------------------------------------------------
 
+O=original
+
 # expect_chain LEAF MIDDLE TOP: what the task that was held has read, "-" for a line that is missing
 expect_chain()
 {
@@ -563,7 +565,7 @@ t_asleep_in()
 	klp_load $P objects=$C:leaf+step+middle+vm_open
 	expect_held $P "$KLP_HELD" 0 test_klp_chain_middle
 	klp_release $C
-	expect_chain original original original
+	expect_chain $O $O $O
 	klp_wait_transition $P
 
 	klp_set "$EVENTS/trace" ''
@@ -571,7 +573,7 @@ t_asleep_in()
 	klp_set $KLP_SYSFS/$P/enabled 0
 	expect_held $P "$KLP_HELD" 1 test_klp_chain_middle
 	klp_release $P
-	expect_chain - $P original
+	expect_chain - $P $O
 	klp_wait_gone $P
 }
 
@@ -585,7 +587,7 @@ t_asleep_below()
 	klp_load $P objects=$C:top
 	expect_held $P "$KLP_HELD" 0 test_klp_chain_top
 	klp_release $C
-	expect_chain original original original
+	expect_chain $O $O $O
 	klp_wait_transition $P
 
 	klp_set "$EVENTS/trace" ''
@@ -619,7 +621,7 @@ t_asleep_above()
 	klp_wait_transition $P
 	klp_expect_file "$(klp_param $C held)" 1
 	klp_release $C
-	expect_chain $P original original
+	expect_chain $P $O $O
 
 	klp_set "$EVENTS/trace" ''
 	klp_hold $C /proc/$C
@@ -634,7 +636,7 @@ t_asleep_above()
 	klp_wait_gone $P
 	klp_expect_file "$(klp_param $C held)" 1
 	klp_release $C
-	expect_chain original original original
+	expect_chain $O $O $O
 }
 
 # --- preempted tasks ----------------------------------------------------------------------------
@@ -835,7 +837,7 @@ t_fork_unswitched()
 		"$(fates $PARENT | sort -u)"
 	klp_expect_file /proc/$PARENT/patch_state 0
 	fork_end $P
-	# How depends on who came first, the child or a pass; with fork it would not have been waited for.
+	# How depends on who came first, the child or a pass.  How=fork would be the target state.
 	klp_until "the child is switched" met_with 1 "$CHILD"
 	case $(fates "$CHILD" | tail -n 1) in
 	'switched exit' | 'switched stack')	;;
