@@ -19,7 +19,7 @@
 
 static void say(const char *who, const char *path)
 {
-	char text[256], line[300];
+	char text[4096], line[4200];
 	int fd = open(path, O_RDONLY);
 	ssize_t n;
 
