@@ -50,19 +50,22 @@ struct klp_redirect {
  * struct klp_redirect_batch - addresses that were registered together
  * @ops:	 how ftrace knows us
  * @node:	 in klp_batches
- * @bits:	 log2 of the number of slots
+ * @nr_slots:	 how many slots there are, a power of two
+ * @shift:	 brings the hash of an address, of 32 bits, down to the number of a slot
  * @stale:	 an address in the filter may have no version left
  * @nr_filtered: how many addresses are in the filter
  * @ips:	 room for as many, so that giving them up needs no memory of ours
- * @slots:	 hash table by address, at most half full, so that a search ends soon
+ * @slots:	 hash table by address, at most a quarter full, so that a search ends soon.
+ *		 One address alone is in the first slot
  *
- * The handler reads @bits and the addresses, which do not change after the
+ * The handler reads @nr_slots, @shift and the addresses, which do not change after the
  * batch has been registered, and the newest versions, which do.
  */
 struct klp_redirect_batch {
 	struct ftrace_ops ops;
 	struct list_head node;
-	unsigned int bits;
+	unsigned int nr_slots;
+	unsigned int shift;
 	bool stale;
 	unsigned int nr_filtered;
 	unsigned long *ips;
@@ -72,22 +75,47 @@ struct klp_redirect_batch {
 static LIST_HEAD(klp_batches);
 
 /*
- * The slot of @ip, or the empty one in which the search for it ends. In a batch
- * of one address there is one slot, and the handler is called for no other.
+ * The slot of @ip, or the empty one in which the search for it ends. Addresses of
+ * one module differ in their lower halves. Most searches end where they begin.
  */
 static __always_inline struct klp_redirect *klp_find_slot(struct klp_redirect_batch *batch,
 							  unsigned long ip)
 {
-	unsigned long mask, i;
+	u64 hash = (u32)ip * GOLDEN_RATIO_32;
+	u64 i = hash >> batch->shift;
 
-	if (!batch->bits)
-		return &batch->slots[0];
+	while (unlikely(batch->slots[i].ip != ip) && batch->slots[i].ip)
+		i = (i + 1) & (batch->nr_slots - 1);
+	return &batch->slots[i];
+}
 
-	mask = BIT(batch->bits) - 1;
-	for (i = hash_long(ip, batch->bits); ; i = (i + 1) & mask) {
-		if (batch->slots[i].ip == ip || !batch->slots[i].ip)
-			return &batch->slots[i];
+static __always_inline void klp_redirect_call(struct klp_redirect *redirect,
+					      struct ftrace_regs *fregs)
+{
+	struct klp_rt_func *func;
+
+	/* Pairs with rcu_assign_pointer() in klp_push_version(). */
+	func = rcu_dereference_raw_check(redirect->newest);
+	if (unlikely(!func))
+		return;
+
+	if (unlikely(READ_ONCE(func->transition))) {
+		/*
+		 * The version and its flag have been seen, then the task's
+		 * patch_state must be that of the same transition or later. Pairs
+		 * with smp_wmb() in klp_transition_init().
+		 */
+		smp_rmb();
+		if (READ_ONCE(current->patch_state) == KLP_TRANSITION_UNPATCHED) {
+			func = rcu_dereference_raw_check(func->older);
+			if (!func)
+				return;
+		}
+		/* There are none but while a flag says so. */
+		if (func->nop)
+			return;
 	}
+	ftrace_regs_set_instruction_pointer(fregs, (unsigned long)func->new_func);
 }
 
 /*
@@ -104,33 +132,20 @@ static void notrace klp_redirect_handler(unsigned long ip, unsigned long parent_
 					 struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
 	struct klp_redirect_batch *batch = container_of(ops, struct klp_redirect_batch, ops);
-	struct klp_redirect *redirect;
-	struct klp_rt_func *func;
 
 	preempt_disable_notrace();
+	klp_redirect_call(klp_find_slot(batch, ip), fregs);
+	preempt_enable_notrace();
+}
 
-	redirect = klp_find_slot(batch, ip);
-	/* Pairs with rcu_assign_pointer() in klp_push_version(). */
-	func = rcu_dereference_raw_check(redirect->newest);
-	if (unlikely(!func))
-		goto out;
+/* Likewise for a batch of one address: it is called for no other. */
+static void notrace klp_redirect_one_handler(unsigned long ip, unsigned long parent_ip,
+					     struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct klp_redirect_batch *batch = container_of(ops, struct klp_redirect_batch, ops);
 
-	if (unlikely(READ_ONCE(func->transition))) {
-		/*
-		 * The version and its flag have been seen, then the task's
-		 * patch_state must be that of the same transition or later. Pairs
-		 * with smp_wmb() in klp_transition_init().
-		 */
-		smp_rmb();
-		if (READ_ONCE(current->patch_state) == KLP_TRANSITION_UNPATCHED) {
-			func = rcu_dereference_raw_check(func->older);
-			if (!func)
-				goto out;
-		}
-	}
-	if (likely(!func->nop))
-		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)func->new_func);
-out:
+	preempt_disable_notrace();
+	klp_redirect_call(&batch->slots[0], fregs);
 	preempt_enable_notrace();
 }
 
@@ -157,10 +172,10 @@ void klp_redirect_synchronize(void)
 
 static struct klp_redirect_batch *klp_alloc_batch(unsigned int nr)
 {
-	unsigned int bits = nr > 1 ? ilog2(roundup_pow_of_two(nr)) + 1 : 0;
+	unsigned int nr_slots = nr > 1 ? 4 * roundup_pow_of_two(nr) : 2;
 	struct klp_redirect_batch *batch;
 
-	batch = kvzalloc(struct_size(batch, slots, BIT(bits)), GFP_KERNEL);
+	batch = kvzalloc(struct_size(batch, slots, nr_slots), GFP_KERNEL);
 	if (!batch)
 		return NULL;
 	batch->ips = kvmalloc_array(nr, sizeof(*batch->ips), GFP_KERNEL);
@@ -168,8 +183,9 @@ static struct klp_redirect_batch *klp_alloc_batch(unsigned int nr)
 		kvfree(batch);
 		return NULL;
 	}
-	batch->bits = bits;
-	batch->ops.func = klp_redirect_handler;
+	batch->nr_slots = nr_slots;
+	batch->shift = nr > 1 ? 32 - ilog2(nr_slots) : 32;
+	batch->ops.func = nr > 1 ? klp_redirect_handler : klp_redirect_one_handler;
 	batch->ops.flags = FTRACE_OPS_FL_SAVE_ARGS | FTRACE_OPS_FL_IPMODIFY |
 			   FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_DYNAMIC;
 	return batch;
@@ -444,7 +460,7 @@ int klp_redirect_object(struct klp_rt_object *obj)
 /* Give up the addresses of a batch that have no version, and the batch with the last. */
 static void klp_trim_batch(struct klp_redirect_batch *batch)
 {
-	struct klp_redirect *redirect, *end = batch->slots + BIT(batch->bits);
+	struct klp_redirect *redirect, *end = batch->slots + batch->nr_slots;
 	unsigned int nr = 0;
 
 	for (redirect = batch->slots; redirect < end; redirect++) {
@@ -558,7 +574,7 @@ void klp_redirect_forget_module(struct module *mod)
 	list_for_each_entry_safe(batch, next, &klp_batches, node) {
 		if (!batch->stale)
 			continue;
-		end = batch->slots + BIT(batch->bits);
+		end = batch->slots + batch->nr_slots;
 		for (redirect = batch->slots; redirect < end; redirect++) {
 			if (!redirect->batch || !within_module(redirect->ip, mod))
 				continue;

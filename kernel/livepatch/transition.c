@@ -180,6 +180,7 @@ static void klp_clear_pending(struct task_struct *task)
 	clear_tsk_thread_flag(task, TIF_PATCH_PENDING);
 }
 
+/* A nop keeps its flag, by which the handler knows it, until it is dropped. */
 static void klp_set_transition_flags(struct klp_rt_patch *patch, bool transition)
 {
 	struct klp_rt_object *obj;
@@ -187,7 +188,7 @@ static void klp_set_transition_flags(struct klp_rt_patch *patch, bool transition
 
 	klp_for_each_object(obj, patch) {
 		klp_for_each_func(func, obj)
-			WRITE_ONCE(func->transition, transition);
+			WRITE_ONCE(func->transition, transition || func->nop);
 	}
 }
 

@@ -674,7 +674,7 @@ preempt()
 	echo $VICTIM >> "$KLP_TMP/pids"
 	klp_until "the task calls the function" stepping $VICTIM
 	: > "$KLP_TMP/hog"
-	"$KLP_TOOL" "$CPU" $VICTIM "${1:-klp_redirect_handler}|arch_ftrace_ops_list_func" \
+	"$KLP_TOOL" "$CPU" $VICTIM "${1:-klp_redirect_(one_)?handler}|arch_ftrace_ops_list_func" \
 		'test_klp_chain_step\+' > "$KLP_TMP/hog" 2>&1 &
 	HOG=$!
 	echo $HOG >> "$KLP_TMP/pids"
