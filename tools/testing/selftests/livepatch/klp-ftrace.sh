@@ -324,28 +324,29 @@ t_kprobe_later()
 
 t_kprobe_post_handler()
 {
-	klp_load $K
+	# Not on a function that others may probe: then it would join their probe, and have no say.
+	klp_load $K func=version_proc_show
 	klp_mark
-	klp_load_fails EBUSY $P objects=vmlinux:version+cmdline
+	klp_load_fails EBUSY $P objects=vmlinux:cmdline+version
 	klp_expect_log <<-END
 		livepatch: enabling patch '$P'
 		$P: pre_patch vmlinux
-		livepatch: failed to register ftrace handler for function 'cmdline_proc_show' (-16)
+		livepatch: failed to register ftrace handler for function 'version_proc_show' (-16)
 		livepatch: failed to patch object 'vmlinux'
 		livepatch: failed to enable patch '$P'
 		$P: post_unpatch vmlinux
 		livepatch: '$P': unpatching complete
 	END
 	klp_expect "what is in $KLP_SYSFS" "" "$(klp_list $KLP_SYSFS)"
-	klp_expect "redirected" cmdline_proc_show "$(klp_redirected)"
+	klp_expect "redirected" version_proc_show "$(klp_redirected)"
 	klp_unload $K
 	klp_expect "redirected" "" "$(klp_redirected)"
 
-	klp_enable $P objects=vmlinux:version+cmdline
-	klp_load_fails EBUSY $K
-	klp_expect_file /proc/cmdline $P
+	klp_enable $P objects=vmlinux:cmdline+version
+	klp_load_fails EBUSY $K func=version_proc_show
+	klp_expect_file /proc/version $P
 	klp_disable $P
-	klp_load $K
+	klp_load $K func=version_proc_show
 }
 
 # A task asleep below a function whose return is probed.
