@@ -130,14 +130,25 @@ others_are_silent()
 
 # A budget of eight is five to twelve for each group and second.  One of the others may be in the
 # group of the first, but not most of them.
-expect_groups()
+groups_are_separate()
 {
 	challenge 100 8
-	[[ $FIRST -ge 5 && $FIRST -le 60 ]] ||
-		klp_fail "ACKs on the first connection with a limit of 8:" "  $FIRST of 100"
-	[ "$OTHERS" -ge 5 ] ||
-		klp_fail "ACKs on other connections, while the first has used up its budget:" \
-			"  $OTHERS of 8"
+	[[ $FIRST -ge 5 && $FIRST -le 60 && $OTHERS -ge 5 ]]
+}
+
+# Connections get their groups by chance, and now and then one that another has drawn on in the same
+# second; and with one budget for all, a new second may begin at the right moment.  Neither happens
+# more often than not.
+expect_groups()
+{
+	local good=0 said='' i
+
+	for ((i = 0; i < 8; i++)); do
+		groups_are_separate && good=$((good + 1))
+		said+=" $FIRST/$OTHERS"
+	done
+	[ $good -ge 5 ] ||
+		klp_fail "ACKs on the first and on other connections with a limit of 8:" " $said"
 }
 
 t_tcp_traffic()
@@ -157,8 +168,6 @@ t_tcp_traffic()
 	klp_set $LIMIT 2147483647
 	klp_enable livepatch_tcp_challenge limit=8
 	klp_expect_file $LIMIT 8
-	expect_groups
-	expect_groups
 	expect_groups
 
 	klp_disable livepatch_tcp_challenge
