@@ -10,7 +10,6 @@
 #if !defined(_TRACE_LIVEPATCH_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _TRACE_LIVEPATCH_H
 
-#include <linux/kallsyms.h>
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 

@@ -23,17 +23,6 @@ I=test_klp_ipmodify
 # A transition of what has H in it waits for the held task.
 HELD=objects=vmlinux:cmdline,$T:value,$H:hold
 
-# expect_line TARGET NAME TEXT: what the line of that name in the target's file says
-expect_line()
-{
-	local name text
-
-	while read -r name text; do
-		[ "$name" = "$2:" ] && break
-	done < "/proc/$1"
-	klp_expect "line '$2' of /proc/$1" "$3" "$text"
-}
-
 # --- order ----------------------------------------------------------------------------------------
 
 t_vmlinux()
@@ -325,7 +314,7 @@ t_hook_fails()
 	klp_mark
 	klp_enable $P objects=vmlinux:cmdline,$T:value hooks=3 hook_ret=-5
 	klp_expect_file /proc/cmdline $P
-	expect_line $T value $P
+	klp_expect_line $T value $P
 	klp_disable $P
 	klp_expect_trace <<-END
 		patch: request enable
@@ -448,7 +437,7 @@ t_veto_second_patch()
 	klp_load_fails EDOM $P2 objects=vmlinux:cmdline,$T:value hooks=1 veto=$T
 	left=$P expect_veto patch2 vmlinux target
 	klp_expect_file /proc/cmdline $P
-	expect_line $T value $P
+	klp_expect_line $T value $P
 	klp_disable $P
 	klp_expect_trace < <(klp_disabling patch vmlinux target)
 }
@@ -462,7 +451,7 @@ t_veto_replace()
 	klp_load_fails EDOM $P2 objects=vmlinux:version,$T:value hooks=1 replace=1 veto=$T
 	request=replace left=$P expect_veto patch2 vmlinux target
 	klp_expect_file /proc/version $P
-	expect_line $T value $P
+	klp_expect_line $T value $P
 	klp_disable $P
 	klp_expect_trace < <(klp_disabling patch vmlinux target)
 }
@@ -498,7 +487,7 @@ t_veto_coming()
 	done
 
 	klp_load $T
-	expect_line $T value $P2
+	klp_expect_line $T value $P2
 	klp_expect_trace <<-END
 		patch target: pre_patch 0, patch_hook_1 0, patched 1, post_patch
 		patch2 target: pre_patch 0, patch_hook_1 0, patched 1, post_patch
@@ -852,7 +841,7 @@ t_unload()
 			patch target: pre_patch 0, patch_hook_1 0, patched 1, post_patch
 			patch2 target: pre_patch 0, patch_hook_1 0, patched 1, post_patch
 		END
-		expect_line $T value $P2
+		klp_expect_line $T value $P2
 	done
 	klp_load $T2
 	klp_unload $T
@@ -1177,9 +1166,9 @@ t_replace()
 		patch3 vmlinux: post_patch
 		patch3: complete patching, done replace 0
 	END
-	expect_line $T value original
-	expect_line $T2 value original
-	expect_line $T2 extra $P3
+	klp_expect_line $T value original
+	klp_expect_line $T2 value original
+	klp_expect_line $T2 extra $P3
 
 	# Nothing is owed to their objects.
 	klp_unload $T
@@ -1232,7 +1221,7 @@ t_replace_chain()
 		patch target: post_patch
 		patch: complete patching, done replace 0
 	END
-	expect_line $T value $P
+	klp_expect_line $T value $P
 	klp_disable $P
 	klp_expect_trace < <(klp_disabling patch target)
 }

@@ -498,6 +498,17 @@ klp_expect_file()
 	klp_expect "$1" "$2" "$( { echo "$(< "$1")"; } 2>&1)"
 }
 
+# klp_expect_line TARGET NAME TEXT: what the line of that name in the target's file says
+klp_expect_line()
+{
+	local name text
+
+	while read -r name text; do
+		[ "$name" = "$2:" ] && break
+	done < "/proc/$1"
+	klp_expect "line '$2' of /proc/$1" "$3" "$text"
+}
+
 # klp_write FILE TEXT: prints the name of the error if there is one
 klp_write()
 {

@@ -22,12 +22,7 @@ VERSION=$(< /proc/version)
 # expect_line NAME TEXT: what the line of that name in the target's file says
 expect_line()
 {
-	local name text
-
-	while read -r name text; do
-		[ "$name" = "$1:" ] && break
-	done < /proc/$T
-	klp_expect "line '$1' of /proc/$T" "$2" "$text"
+	klp_expect_line $T "$@"
 }
 
 # expect_disabled NAME OBJECT...: it is in sysfs, disabled and whole, and nobody uses its module
