@@ -9,7 +9,9 @@
 
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
+#include <linux/module_symbol.h>
 #include <linux/moduleloader.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 #include "runtime.h"
 #include "symbols.h"
@@ -170,24 +172,145 @@ static int klp_find_functions(struct klp_rt_object *obj)
 	return ret;
 }
 
-static int klp_find_sizes(struct klp_rt_func *func)
+/* A function of a module: from its address to the next symbol or the end of the text. */
+struct klp_extent {
+	unsigned long start;
+	unsigned long end;
+	unsigned long *size;
+};
+
+/* The functions of one module whose sizes are looked for, sorted by address. */
+struct klp_size_search {
+	struct module *mod;
+	struct klp_extent *extents;
+	unsigned int nr;
+};
+
+static int klp_cmp_extents(const void *a, const void *b)
+{
+	const struct klp_extent *one = a, *other = b;
+
+	return one->start < other->start ? -1 : one->start > other->start;
+}
+
+static void klp_search_size(struct klp_size_search *search, void *func, unsigned long *size)
+{
+	const struct module_memory *text = &search->mod->mem[MOD_TEXT];
+
+	if (!within_module_mem_type((unsigned long)func, search->mod, MOD_TEXT))
+		return;
+	search->extents[search->nr++] = (struct klp_extent) {
+		.start = (unsigned long)func,
+		.end = (unsigned long)text->base + text->size,
+		.size = size,
+	};
+}
+
+/* The nearest function before @addr may end there. */
+static int klp_search_end(void *data, const char *name, unsigned long addr)
+{
+	struct klp_size_search *search = data;
+	unsigned int low = 0, high = search->nr;
+	struct klp_extent *extent;
+
+	/* Those are no symbols to kallsyms either. */
+	if (!*name || is_mapping_symbol(name))
+		return 0;
+
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (search->extents[mid].start < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low) {
+		extent = &search->extents[low - 1];
+		extent->end = min(extent->end, addr);
+	}
+	return 0;
+}
+
+static void klp_search_ends(struct klp_size_search *search)
+{
+	struct klp_extent *extents = search->extents;
+	unsigned int i;
+
+	if (!search->nr)
+		return;
+
+	sort(extents, search->nr, sizeof(*extents), klp_cmp_extents, NULL);
+	module_kallsyms_on_each_symbol(search->mod->name, klp_search_end, search);
+
+	/* What ends a function ends those before it as well, if nothing else has. */
+	for (i = search->nr; i--;) {
+		if (i + 1 < search->nr)
+			extents[i].end = min(extents[i].end, extents[i + 1].end);
+		*extents[i].size = extents[i].end - extents[i].start;
+	}
+	search->nr = 0;
+}
+
+/* For what is not in the text of the module it was looked for in; @what for the log. */
+static int klp_lookup_size(struct klp_rt_func *func, void *code, unsigned long *size,
+			   const char *what)
 {
 	unsigned long offset;
 
-	if (!kallsyms_lookup_size_offset((unsigned long)func->old_func, &func->old_size,
-					 &offset)) {
-		pr_err("kallsyms size lookup failed for '%s'\n", func->name);
-		return -ENOENT;
-	}
-	if (func->nop) {
-		func->new_func = func->old_func;
-		func->new_size = func->old_size;
+	if (*size || kallsyms_lookup_size_offset((unsigned long)code, size, &offset))
 		return 0;
+	pr_err("kallsyms size lookup failed for '%s'%s\n", func->name, what);
+	return -ENOENT;
+}
+
+/*
+ * kallsyms finds the size of one function of a module by a look at all symbols of
+ * the module: for an object that would grow with the square of what it has. So
+ * they are looked at once for all functions, and kallsyms is asked for the others,
+ * those of vmlinux first of all.
+ */
+static int klp_find_sizes(struct klp_rt_object *obj)
+{
+	struct klp_size_search search = {};
+	struct klp_rt_func *func;
+	int ret;
+
+	if (!obj->nr_funcs)
+		return 0;
+
+	search.extents = kvmalloc_array(obj->nr_funcs, sizeof(*search.extents), GFP_KERNEL);
+	if (!search.extents)
+		return -ENOMEM;
+	klp_for_each_func(func, obj) {
+		func->old_size = 0;
+		func->new_size = 0;
 	}
-	if (!kallsyms_lookup_size_offset((unsigned long)func->new_func, &func->new_size,
-					 &offset)) {
-		pr_err("kallsyms size lookup failed for '%s' replacement\n", func->name);
-		return -ENOENT;
+	search.mod = obj->mod;
+	if (search.mod) {
+		klp_for_each_func(func, obj)
+			klp_search_size(&search, func->old_func, &func->old_size);
+		klp_search_ends(&search);
+	}
+	search.mod = obj->patch->mod;
+	klp_for_each_func(func, obj) {
+		if (!func->nop)
+			klp_search_size(&search, func->new_func, &func->new_size);
+	}
+	klp_search_ends(&search);
+	kvfree(search.extents);
+
+	klp_for_each_func(func, obj) {
+		ret = klp_lookup_size(func, func->old_func, &func->old_size, "");
+		if (ret)
+			return ret;
+		if (func->nop) {
+			func->new_func = func->old_func;
+			func->new_size = func->old_size;
+		}
+		ret = klp_lookup_size(func, func->new_func, &func->new_size, " replacement");
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -409,7 +532,6 @@ static void klp_clear_object_relocs(struct klp_rt_object *obj)
  */
 int klp_symbols_resolve(struct klp_rt_object *obj)
 {
-	struct klp_rt_func *func;
 	int ret;
 
 	lockdep_assert_held(&klp_mutex);
@@ -423,11 +545,9 @@ int klp_symbols_resolve(struct klp_rt_object *obj)
 	ret = klp_find_functions(obj);
 	if (ret)
 		goto err;
-	klp_for_each_func(func, obj) {
-		ret = klp_find_sizes(func);
-		if (ret)
-			goto err;
-	}
+	ret = klp_find_sizes(obj);
+	if (ret)
+		goto err;
 	return 0;
 
 err:
