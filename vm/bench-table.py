@@ -50,6 +50,8 @@ GROWTH = (
      ("other_none", 0, 0), 1.1),
     ("enable: 2,000 functions against 100", ("enable_module", 2000, 0),
      ("enable_module", 100, 0), 3),
+    ("insmod to transition = 0: 2,000 functions against 100", ("insmod_module", 2000, 0),
+     ("insmod_module", 100, 0), 3),
     ("disable: 2,000 functions against 100", ("disable_module", 2000, 0),
      ("disable_module", 100, 0), 3),
     ("transition over 5,000 threads: 1,000 functions against 1", ("pass_module", 1000, 5000),
