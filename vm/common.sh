@@ -9,16 +9,24 @@ case "${BUILD:=build}" in
 *)	BUILD=$TOP/$BUILD ;;
 esac
 
+# VARIANT in the environment names another kernel of ours: one with the options of vm/config/VARIANT
+# as well, and a folder of its own for all that is built and logged.
+[ -z "$VARIANT" ] || [ -e "$TOP/vm/config/$VARIANT" ] || {
+	echo "there is no VARIANT $VARIANT in vm/config" >&2
+	exit 1
+}
+
 # shellcheck disable=SC2034 # used by those that source this file
 {
 	VM=$TOP/vm
 	LINUX=$BUILD/linux		# the host's source with our tree laid in
 	PRISTINE=$BUILD/pristine	# the host's own copies of all that we lay over
-	KOBJ=$BUILD/kernel		# the kernel's object folder
-	ROOT=$BUILD/root		# where modules_install puts our modules
-	LOG=$BUILD/log
+	KHOME=$BUILD${VARIANT:+/$VARIANT}	# what belongs to one kernel
+	KOBJ=$KHOME/kernel		# the kernel's object folder
+	ROOT=$KHOME/root		# where modules_install puts our modules
+	LOG=$KHOME/log
 	BZIMAGE=$KOBJ/arch/x86/boot/bzImage
-	STAMP=$BUILD/kernel.stamp	# what the kernel was last built from
+	STAMP=$KHOME/kernel.stamp	# what the kernel was last built from
 }
 
 # use_stock: all of these, for the host's own kernel, which only `make bench` needs

@@ -38,6 +38,7 @@ start_over()
 {
 	rm -rf "$LINUX" "$LINUX.new" "$KOBJ" "$ROOT" "$ID" "$LIST" "$BUILD/lint" \
 		"$BUILD/stock" "$BUILD/stock-tests" "$BUILD/kernel.stamp"
+	(cd "$VM/config" && printf "$BUILD/%s\0" *) | xargs -0 rm -rf	# of each VARIANT
 	mkdir -p "$LINUX.new"
 }
 

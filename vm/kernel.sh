@@ -3,7 +3,7 @@
 #
 # kernel.sh [--stock]: bring the host and our tree together in build/linux, configure, build bzImage
 # and the modules into build/kernel, install the modules into build/root.  With --stock the same of
-# the host alone, in build/stock: what `make bench` compares with.
+# the host alone, in build/stock: what `make bench` compares with.  VARIANT: see common.sh.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -25,18 +25,20 @@ identity()
 	fi
 	# Scripts and text are laid in too, but nothing is built of them.
 	cd "$TOP" && our_files | grep -Ev '^(Documentation|tools)/' | xargs -r sha256sum
-	sha256sum vm/config/* vm/kernel.sh vm/lay-in.sh vm/house.sh vm/common.sh
+	sha256sum vm/config/{base,ours} ${VARIANT:+"vm/config/$VARIANT"} vm/kernel.sh vm/lay-in.sh vm/house.sh vm/common.sh
 }
 
-# wanted_options: what the fragments ask for.  Those of config/ours are asked for once our Kconfig
-# brings them in; until then the host builds without.
+# wanted_options: what the fragments ask for, the last one first.  Those of config/ours are asked for
+# once our Kconfig brings them in; until then the host builds without.
 wanted_options()
 {
 	local fragments=("$VM/config/base")
 
 	grep -qs '^source.*lib/livepatch' "$LINUX/$REPLACED/Kconfig" &&
 		fragments+=("$VM/config/ours")
-	sed '/^# CONFIG_/!{/^#/d}; /^$/d' "${fragments[@]}"
+	[ -z "$VARIANT" ] || fragments+=("$VM/config/$VARIANT")
+	sed '/^# CONFIG_/!{/^#/d}; /^$/d' "${fragments[@]}" |
+		tac | awk '{ match($0, /CONFIG_[A-Z0-9_]+/) } !seen[substr($0, RSTART, RLENGTH)]++'
 }
 
 configure()
@@ -100,6 +102,6 @@ fi
 rm -f "$STAMP"
 [ -n "$stock" ] && run_step copy-host "copying the host" bash -ec copy_host
 configure
-run_step kernel "building the ${stock:+stock }kernel" bash -c 'kmake bzImage modules'
+run_step kernel "building the ${stock:+stock }${VARIANT:+$VARIANT }kernel" bash -c 'kmake bzImage modules'
 run_step modules "installing modules" bash -ec install_modules
 mv "$STAMP.new" "$STAMP"

@@ -7,11 +7,11 @@
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
-tests=$BUILD/stock-tests
+tests=$KHOME/stock-tests
 stamp=$tests/.stamp
 
 lock_build
-if cmp -s "$BUILD/kernel.stamp" "$stamp"; then
+if cmp -s "$STAMP" "$stamp"; then
 	exit 0
 fi
 
@@ -21,4 +21,4 @@ cp -a "$PRISTINE/tools/testing/selftests" "$tests/tools/testing/"
 export tests KOBJ
 run_step stock-build "building the stock tests" bash -c '
 	make -C "$tests/tools/testing/selftests/livepatch" KDIR="$KOBJ" CC="ccache gcc"'
-cp "$BUILD/kernel.stamp" "$stamp"
+cp "$STAMP" "$stamp"
