@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench-table.py DIR: make DIR/bench.md, DIR/bench.json and the data of the chart of DIR/results.
+"""bench-table.py DIR: make bench.md, bench.rst, bench.json and the chart's data of DIR/results.
 
 A line of results is: round, kernel, key, functions, threads, value.  Values of one round that
 have all but the last in common are taken together: their median, or mean for a single function.
@@ -94,7 +94,9 @@ def show(value, unit):
 
 
 def show_ratio(value):
-    if 0 < value < 0.2:
+    if 0 < value < 0.001:
+        return f"1/{round(1 / value, -1):,.0f}"
+    if 0 < value <= 0.2:
         return f"1/{1 / value:.3g}"
     return f"{value:.3g}"
 
@@ -144,16 +146,19 @@ def growth(results, work, above, below, bar):
     return row
 
 
-def markdown(rows, beside, about):
-    yield "| work | stock | ours | ratio (min to max) | at most | |"
-    yield "| --- | ---: | ---: | --- | --- | --- |"
-    for row in rows:
-        stock = "not measured" if row["stock"] is None else show(row["stock"], row["unit"])
-        ours = show(row["ours"], row["unit"])
-        ratio = f"{show_ratio(row['ratio'])} ({show_ratio(row['min'])} to {show_ratio(row['max'])})"
-        bar = "" if row["bar"] is None else show_ratio(row["bar"])
-        met = "" if row["bar"] is None else "met" if row["met"] else "NOT met"
-        yield f"| {row['work']} | {stock} | {ours} | {ratio} | {bar} | {met} |"
+TITLES = ("work", "stock", "ours", "ratio (min to max)", "at most", "")
+
+
+def cells(row):
+    stock = "not measured" if row["stock"] is None else show(row["stock"], row["unit"])
+    ours = show(row["ours"], row["unit"])
+    ratio = f"{show_ratio(row['ratio'])} ({show_ratio(row['min'])} to {show_ratio(row['max'])})"
+    bar = "" if row["bar"] is None else show_ratio(row["bar"])
+    met = "" if row["bar"] is None else "met" if row["met"] else "NOT met"
+    return row["work"], stock, ours, ratio, bar, met
+
+
+def after_table(beside, about):
     yield ""
     for work, values in beside:
         yield f"- {work}: " + ", ".join(f"{kernel} {show(v, 's')}" for kernel, v in values.items())
@@ -161,6 +166,22 @@ def markdown(rows, beside, about):
     yield (f"Linux {about['release']}, {about['commit']}, {about['date']}; QEMU {about['qemu']}, "
            f"{about['accelerator']}, on {about['processor']}; rounds: {about['rounds']}"
            + (", QUICK" if about["quick"] else "") + f"; {int(about['seconds']) // 60} minutes.")
+
+
+def markdown(rows):
+    yield f"| {' | '.join(TITLES)} |"
+    yield "| --- | ---: | ---: | --- | --- | --- |"
+    for row in rows:
+        yield f"| {' | '.join(cells(row))} |"
+
+
+def restructured_text(rows):
+    yield ".. list-table::"
+    yield "   :header-rows: 1"
+    yield ""
+    for line in (TITLES, *(cells(row) for row in rows)):
+        for number, cell in enumerate(line):
+            yield f"   {' ' if number else '*'} - {cell}".rstrip()
 
 
 def write_curve(results, path, key, of_threads):
@@ -194,8 +215,9 @@ def main():
             if name == key and beside_threads == threads:
                 beside.append((work, {k: median(v.values()) for k, v in values.items()}))
 
-    with open(f"{folder}/bench.md", "w", encoding="utf-8") as out:
-        print(*markdown(rows, beside, about), sep="\n", file=out)
+    for name, form in (("bench.md", markdown), ("bench.rst", restructured_text)):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as out:
+            print(*form(rows), *after_table(beside, about), sep="\n", file=out)
     with open(f"{folder}/bench.json", "w", encoding="utf-8") as out:
         everything = [{"key": key, "functions": functions, "threads": threads, **values}
                       for (key, functions, threads), values in sorted(results.items())]

@@ -4,7 +4,7 @@
 # bench.sh: time the stock kernel and ours in turn and compare.  Each round boots either kernel once
 # for each group of steps, because stock needs minutes to disable what a reboot ends in seconds.
 # What klp_bench.c says is gathered in build/bench/results; bench-table.py makes of it the table
-# (bench.md), bench.json and the data of the chart (bench.svg).
+# (bench.md, bench.rst), bench.json and the data of the chart (bench.svg).
 #
 # QUICK=1: one round, and fewer functions where stock is slow.  ROUNDS: their number.  ONLY='calls
 # crowd': only these groups, and only the rows that can be made of them.
@@ -191,4 +191,4 @@ fi
 echo
 cat "$BENCH/bench.md"
 echo
-echo "$BENCH: bench.md, bench.json$([ -n "$ONLY" ] || echo , bench.svg)"
+echo "$BENCH: bench.md, bench.rst, bench.json$([ -n "$ONLY" ] || echo , bench.svg)"
