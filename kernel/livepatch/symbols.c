@@ -396,9 +396,13 @@ static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char
 	return ret;
 }
 
-/* Give each symbol that a relocation of @rela_section uses its address. */
-static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *symtab_section,
-			       const char *symnames, const char *sec_objname)
+/*
+ * Give each symbol that a relocation of @rela_section uses its address. The place to be
+ * written has to be in @target: architectures do not look.
+ */
+static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *target,
+			       const Elf_Shdr *symtab_section, const char *symnames,
+			       const char *sec_objname)
 {
 	Elf_Sym *syms = (Elf_Sym *)symtab_section->sh_addr;
 	size_t nr_syms = symtab_section->sh_size / sizeof(*syms);
@@ -420,6 +424,12 @@ static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *sym
 			ret = -EINVAL;
 			break;
 		}
+		if (relas[i].r_offset >= target->sh_size) {
+			pr_err("relocation %zu for object '%s' is outside of its section\n", i,
+			       sec_objname);
+			ret = -EINVAL;
+			break;
+		}
 		ret = klp_resolve_rela_symbol(&syms[sym], symnames + syms[sym].st_name,
 					      sec_objname, namebuf);
 	}
@@ -431,6 +441,35 @@ static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *sym
 void __weak clear_relocate_add(Elf_Shdr *sections, const char *symnames, unsigned int symtab,
 			       unsigned int rela_section, struct module *mod)
 {
+}
+
+/*
+ * Check a section and give its symbols their addresses. Returns 1 when it can be
+ * written, 0 when it belongs to another object than @objname.
+ */
+static int klp_resolve_section_of(const Elf_Shdr *sections, const char *secnames,
+				  const char *symnames, unsigned int symtab,
+				  unsigned int index, const char *objname)
+{
+	const char *secname = secnames + sections[index].sh_name;
+	char sec_objname[MODULE_NAME_LEN];
+	int ret;
+
+	ret = klp_parse_section_name(secname, sec_objname);
+	if (ret)
+		return ret;
+
+	/* A section that is needed later must not go with the module's file. */
+	if (!(sections[index].sh_flags & SHF_ALLOC) && strcmp(sec_objname, "vmlinux")) {
+		pr_err("section %s is not kept in memory\n", secname);
+		return -EINVAL;
+	}
+	if (strcmp(sec_objname, objname))
+		return 0;
+
+	ret = klp_resolve_section(&sections[index], &sections[sections[index].sh_info],
+				  &sections[symtab], symnames, sec_objname);
+	return ret ?: 1;
 }
 
 /**
@@ -456,27 +495,58 @@ int klp_apply_section_relocs(struct module *mod, Elf_Shdr *sections, const char 
 			     const char *symnames, unsigned int symtab, unsigned int index,
 			     const char *objname)
 {
-	const char *secname = secnames + sections[index].sh_name;
-	char sec_objname[MODULE_NAME_LEN];
-	int ret;
+	int ret = klp_resolve_section_of(sections, secnames, symnames, symtab, index,
+					 objname ?: "vmlinux");
 
-	ret = klp_parse_section_name(secname, sec_objname);
-	if (ret)
-		return ret;
-
-	/* A section that is needed later must not go with the module's file. */
-	if (!(sections[index].sh_flags & SHF_ALLOC) && strcmp(sec_objname, "vmlinux")) {
-		pr_err("section %s is not kept in memory\n", secname);
-		return -EINVAL;
-	}
-	if (strcmp(sec_objname, objname ?: "vmlinux"))
-		return 0;
-
-	ret = klp_resolve_section(&sections[index], &sections[symtab], symnames, sec_objname);
-	return ret ?: apply_relocate_add(sections, symnames, symtab, index, mod);
+	return ret > 0 ? apply_relocate_add(sections, symnames, symtab, index, mod) : ret;
 }
 
-static int klp_apply_object_relocs(struct klp_rt_object *obj)
+/*
+ * The loader passes over relocations for a section that is not there or not in memory;
+ * those of modules it leaves to us. A section of the livepatch's init has been freed when
+ * the module comes later.
+ */
+static bool klp_rela_target_is_kept(const struct module *mod, unsigned int index)
+{
+	const struct klp_modinfo *elf = mod->klp_info;
+	unsigned int target = elf->sechdrs[index].sh_info;
+
+	return target < elf->hdr.e_shnum && within_module(elf->sechdrs[target].sh_addr, mod);
+}
+
+/* Nothing has been written when this fails. */
+static int klp_resolve_object_relocs(struct klp_rt_object *obj)
+{
+	struct module *mod = obj->patch->mod;
+	struct klp_modinfo *elf = mod->klp_info;
+	unsigned int index;
+	int ret = 0;
+
+	for (index = 1; index < elf->hdr.e_shnum && ret >= 0; index++) {
+		if ((elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH) &&
+		    klp_rela_target_is_kept(mod, index))
+			ret = klp_resolve_section_of(elf->sechdrs, elf->secstrings,
+						     mod->core_kallsyms.strtab, elf->symndx,
+						     index, obj->name);
+	}
+	return min(ret, 0);
+}
+
+static bool klp_section_is_for(const struct module *mod, unsigned int index,
+			       const char *objname)
+{
+	const struct klp_modinfo *elf = mod->klp_info;
+	const char *name = elf->secstrings + elf->sechdrs[index].sh_name;
+	size_t len = strlen(objname);
+
+	if (!(elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH) ||
+	    !klp_rela_target_is_kept(mod, index))
+		return false;
+	name += str_has_prefix(name, KLP_RELA_PREFIX);
+	return !strncmp(name, objname, len) && (!name[len] || name[len] == '.');
+}
+
+static int klp_write_object_relocs(struct klp_rt_object *obj)
 {
 	struct module *mod = obj->patch->mod;
 	struct klp_modinfo *elf = mod->klp_info;
@@ -484,24 +554,11 @@ static int klp_apply_object_relocs(struct klp_rt_object *obj)
 	int ret = 0;
 
 	for (index = 1; index < elf->hdr.e_shnum && !ret; index++) {
-		if (elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH)
-			ret = klp_apply_section_relocs(mod, elf->sechdrs, elf->secstrings,
-						       mod->core_kallsyms.strtab, elf->symndx,
-						       index, obj->name);
+		if (klp_section_is_for(mod, index, obj->name))
+			ret = apply_relocate_add(elf->sechdrs, mod->core_kallsyms.strtab,
+						 elf->symndx, index, mod);
 	}
 	return ret;
-}
-
-static bool klp_section_is_for(const struct klp_modinfo *elf, unsigned int index,
-			       const char *objname)
-{
-	const char *name = elf->secstrings + elf->sechdrs[index].sh_name;
-	size_t len = strlen(objname);
-
-	if (!(elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH))
-		return false;
-	name += str_has_prefix(name, KLP_RELA_PREFIX);
-	return !strncmp(name, objname, len) && (!name[len] || name[len] == '.');
 }
 
 static void klp_clear_object_relocs(struct klp_rt_object *obj)
@@ -511,7 +568,7 @@ static void klp_clear_object_relocs(struct klp_rt_object *obj)
 	unsigned int index;
 
 	for (index = 1; index < elf->hdr.e_shnum; index++) {
-		if (klp_section_is_for(elf, index, obj->name))
+		if (klp_section_is_for(mod, index, obj->name))
 			clear_relocate_add(elf->sechdrs, mod->core_kallsyms.strtab, elf->symndx,
 					   index, mod);
 	}
@@ -537,8 +594,12 @@ int klp_symbols_resolve(struct klp_rt_object *obj)
 	lockdep_assert_held(&klp_mutex);
 
 	if (obj->name && !obj->relocated) {
+		ret = klp_resolve_object_relocs(obj);
+		if (ret)
+			goto err;
+		/* What has been written in part has to be cleared, too. */
 		obj->relocated = true;
-		ret = klp_apply_object_relocs(obj);
+		ret = klp_write_object_relocs(obj);
 		if (ret)
 			goto err;
 	}

@@ -374,6 +374,41 @@ t_rela_target_symbol_name()
 		-r "$SECRET=.klp.sym.$T"
 }
 
+# rela_broken OPTION LINE: one of the target's relocations cannot be written.  That is said when the
+# module is loaded, or when the target is: those that can be are not written then, and not cleared.
+rela_broken()
+{
+	local option=$1 line="livepatch: relocation N for object '$T' $2" numbers
+
+	numbers='s/^\(livepatch: relocation\) [0-9]*/\1 N/; s/ symbol [0-9]* of [0-9]*$/ symbol N of N/'
+	klp_mkrela "$option" "$T" "${KLP_KO[$R]}" "$KLP_TMP/$R.ko"
+	klp_load $T
+	klp_mark
+	klp_load_fails EINVAL "$KLP_TMP/$R.ko"
+	klp_expect "the log" "$line" "$(klp_log | sed "$numbers")"
+	klp_unload $T
+
+	klp_load "$KLP_TMP/$R.ko"
+	klp_wait_transition $R
+	klp_mark
+	klp_load_fails EINVAL $T
+	klp_expect "the log" "$line" "$(klp_log | sed "$numbers; 2,\$d")"
+	klp_disable $R
+	klp_unload $R
+	klp_load $T
+	expect_nothing_left $R
+}
+
+t_rela_no_symbol()
+{
+	rela_broken -y "refers to symbol N of N"
+}
+
+t_rela_no_place()
+{
+	rela_broken -p "is outside of its section"
+}
+
 # The module is good until its target comes: that one is not let in.
 t_rela_target_symbol_missing()
 {
@@ -623,6 +658,8 @@ klp_main \
 	"rela_symbol_position a klp symbol at a position past the last" \
 	"rela_vmlinux_in_target a symbol of vmlinux in a section of the target" \
 	"rela_target_symbol_name a malformed symbol in a section of the target" \
+	"rela_no_symbol a relocation of the target to a symbol past the last" \
+	"rela_no_place a relocation of the target to a place past the end" \
 	"rela_target_symbol_missing a klp symbol that a target loaded later does not have" \
 	"enabled_twice the same patch enabled twice" \
 	"during_transition a second patch while one is in transition" \

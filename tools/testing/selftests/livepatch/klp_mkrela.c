@@ -43,6 +43,7 @@ static const char *section_object;
 static const char *section_name;
 static const char *rename_from, *rename_to;
 static const char *module_name;
+static const char *without_symbol, *without_place;
 static bool unmarked;
 
 static struct table file;
@@ -56,6 +57,8 @@ static void show_help(void)
 	      "  -r FROM=TO  call the livepatch symbol FROM TO instead\n"
 	      "  -o OBJECT   put all klp relocations in sections of this object\n"
 	      "  -s NAME     call the sections of klp relocations NAME\n"
+	      "  -y OBJECT   let the last relocation of this object's sections refer to no symbol\n"
+	      "  -p OBJECT   let it be for a place beyond the end of the section it is for\n"
 	      "  -u          leave the symbols undefined: do not mark them as livepatch symbols\n"
 	      "  -m NAME     call the module NAME; make no klp relocations\n", stderr);
 	exit(2);
@@ -269,6 +272,11 @@ static void move_relas(const struct elf64_shdr *from, const char *object,
 
 	if (!moved.size)
 		return;
+	rela = (struct elf64_rela *)(moved.data + moved.size) - 1;
+	if (without_symbol && !strcmp(object, without_symbol))
+		rela->r_info |= 0xffffffffULL << 32;
+	if (without_place && !strcmp(object, without_place))
+		rela->r_offset = sections[from->sh_info].sh_size;
 	if (nr_sections == nr_old_sections + MAX_NEW_SECTIONS)
 		errx(1, "too many sections");
 	add_section(object, from, &moved);
@@ -324,7 +332,7 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "r:o:s:um:")) != -1) {
+	while ((option = getopt(argc, argv, "r:o:s:y:p:um:")) != -1) {
 		switch (option) {
 		case 'r':
 			rename_from = strtok(optarg, "=");
@@ -337,6 +345,12 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			section_name = optarg;
+			break;
+		case 'y':
+			without_symbol = optarg;
+			break;
+		case 'p':
+			without_place = optarg;
 			break;
 		case 'u':
 			unmarked = true;
