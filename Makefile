@@ -12,7 +12,8 @@ endif
 ifneq ($(OUT),)
 override OUT := $(abspath $(OUT))
 endif
-export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS BESIDE QUICK ROUNDS ONLY
+export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS BESIDE QUICK ROUNDS ONLY VARIANT \
+	N T SEED
 
 # The kernel's own make is started by scripts and must not take this one's variables for its own.
 MAKEOVERRIDES :=
@@ -50,6 +51,16 @@ test: kernel ## our tests in the guest, then the stock suite; TESTS='klp-x.sh' r
 .PHONY: test-all
 test-all: kernel ## the same in all preemption models, with 4 CPUs, beside a tracer and a kprobe
 	@vm/test-all.sh
+
+.PHONY: test-debug
+test-debug: have-deps ## what make test runs, on a kernel with KASAN, lockdep and the like
+	@VARIANT=debug vm/kernel.sh
+	@VARIANT=debug vm/test.sh own $(if $(TESTS),,stock)
+
+.PHONY: test-kcsan
+test-kcsan: have-deps ## the same on a kernel that looks for data races
+	@VARIANT=kcsan vm/kernel.sh
+	@VARIANT=kcsan vm/test.sh own $(if $(TESTS),,stock)
 
 .PHONY: stock-test
 stock-test: kernel ## the host's own livepatch selftests, unmodified
@@ -90,7 +101,8 @@ print-kdir: ## the folder to compile modules against
 
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked host
-	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench log)
+	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench log \
+		$(notdir $(wildcard vm/config/*)))
 
 .PHONY: distclean
 distclean: ## remove the whole build folder

@@ -57,6 +57,13 @@ case "$TOP$BUILD" in
 	die "a path with blanks or colons is more than the kernel's build takes: $TOP $BUILD" ;;
 esac
 
+# idle_option: for guest.sh.  A kernel that lets go of its objects seconds late, to find out who cannot
+# wait, makes every rmmod wait: such time need not be sat out.
+idle_option()
+{
+	grep -qs '^CONFIG_DEBUG_KOBJECT_RELEASE=y' "$KOBJ/.config" && echo -w
+}
+
 # elapsed SECONDS: as people write it
 elapsed()
 {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] COMMAND: boot our kernel, run COMMAND (a line of
+# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] [-w] COMMAND: boot our kernel, run COMMAND (a line of
 # bash) in it from this folder as root, give its output and its exit status.
 #
 #	-n NAME		what the logs are called: build/log/NAME.console
@@ -9,6 +9,8 @@
 #	-i		attach the terminal
 #	-s		boot the host's own kernel, that of kernel.sh --stock
 #	-c		one processor whose clock counts one nanosecond for each instruction
+#	-w		the same clock, any number of processors: time in which none of them has
+#			anything to do passes at once
 #
 # Status 124: out of time; 125: the guest ended without saying how the command ended; 126: the
 # kernel reported something.  In each case what the console said is shown.
@@ -16,14 +18,15 @@
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
-name=vm limit=900 tty='' count=''
-while getopts n:t:isc opt; do
+name=vm limit=900 tty='' count='' warp=''
+while getopts n:t:iscw opt; do
 	case "$opt" in
 	n)	name=$OPTARG ;;
 	t)	limit=$OPTARG ;;
 	i)	tty=y ;;
 	s)	use_stock ;;
 	c)	count=y ;;
+	w)	warp=y ;;
 	*)	exit 2 ;;
 	esac
 done
@@ -36,8 +39,13 @@ limit=${TIMEOUT:-$limit}
 # With several threads QEMU 7.2 now and then delivers a breakpoint of text patching late, which
 # kills the guest; stock kernels too.
 accel=${ACCEL:-tcg}
-[ -n "$count" ] && accel=tcg SMP=1
+[ -n "$count$warp" ] && accel=tcg
+[ -n "$count" ] && SMP=1
 [ "$accel" = tcg ] && accel=tcg,thread=single
+
+# What watches every byte takes memory for that.
+memory=1G
+grep -qs '^CONFIG_K[AC]SAN=y' "$KOBJ/.config" && memory=3G
 
 # Two guests of one name (two terminals) must not share their files.
 mkdir -p "$LOG"
@@ -72,7 +80,7 @@ append+=" tsc=reliable watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $K
 # only by whoever wants it.
 # shellcheck disable=SC2054 # the commas are QEMU's, here and below
 qemu=(
-	qemu-system-x86_64 -accel "$accel" -cpu max -smp "${SMP:-2}" -m "${MEM:-1G}"
+	qemu-system-x86_64 -accel "$accel" -cpu max -smp "${SMP:-2}" -m "${MEM:-$memory}"
 	-nodefaults -no-user-config -display none -no-reboot
 	-kernel "$BZIMAGE" -append "$append"
 	-fsdev "local,id=root,path=/,readonly=on,multidevs=remap,security_model=none"
@@ -85,7 +93,7 @@ qemu=(
 	-netdev hubport,id=wire1,hubid=0 -device virtio-net-pci,netdev=wire1,romfile=
 )
 # shellcheck disable=SC2054
-[ -n "$count" ] && qemu+=(-icount shift=0,sleep=off)
+[ -n "$count$warp" ] && qemu+=(-icount shift=0,sleep=off)
 if [ -n "$tty" ]; then
 	# shellcheck disable=SC2054
 	qemu+=(-chardev stdio,id=stdio -device virtconsole,chardev=stdio)
