@@ -62,6 +62,10 @@ test-kcsan: have-deps ## the same on a kernel that looks for data races
 	@VARIANT=kcsan vm/kernel.sh
 	@VARIANT=kcsan vm/test.sh own $(if $(TESTS),,stock)
 
+.PHONY: fuzz
+fuzz: kernel ## hostile descriptions, modules and writes to sysfs, N=1000 of each, T=60 seconds
+	@vm/fuzz.sh
+
 .PHONY: stock-test
 stock-test: kernel ## the host's own livepatch selftests, unmodified
 	@vm/test.sh stock

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A livepatch whose description is made of a random seed. What it says may be wrong in all ways
+ * that can be told by looking at it: names, positions, counts, things that are missing or there
+ * twice. Where it is right the new functions fit the old ones, so that a description which is
+ * accepted can be lived with.
+ *
+ * Names and callbacks differ from one module to the next in nothing but the seed.
+ */
+
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/prandom.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+/* What a description has of each kind, at most. */
+#define FUZZ_OBJECTS	6
+#define FUZZ_FUNCS	8
+#define FUZZ_HOOKS	4
+#define FUZZ_STATES	4
+#define FUZZ_MANY	3000	/* once in a while */
+
+static unsigned long seed;
+module_param(seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "what the description is made of");
+
+/* Successful pre_patch callbacks whose post_unpatch has not run. */
+static int owed;
+module_param(owed, int, 0444);
+MODULE_PARM_DESC(owed, "callbacks that have not been taken back");
+
+static struct rnd_state fuzz_random;
+static struct klp_patch *fuzz_patch;
+static struct klp_func *fuzz_funcs[FUZZ_OBJECTS];
+static struct klp_hook fuzz_hooks[FUZZ_HOOKS + 1];
+static struct klp_state fuzz_states[FUZZ_STATES + 1];
+static char fuzz_long_name[600];
+
+/* A number below @limit. */
+static u32 fuzz_below(u32 limit)
+{
+	return prandom_u32_state(&fuzz_random) % limit;
+}
+
+static bool fuzz_one_in(u32 n)
+{
+	return !fuzz_below(n);
+}
+
+static int fuzz_new_show(struct seq_file *m, void *v)
+{
+	seq_puts(m, KBUILD_MODNAME "\n");
+	return 0;
+}
+
+static int fuzz_new_two(void)
+{
+	return 2;
+}
+
+static int fuzz_new_three(void)
+{
+	return 3;
+}
+
+/* What a callback answers, 0 in most descriptions. */
+static int fuzz_answer;
+
+static int fuzz_pre_patch(struct klp_object *obj)
+{
+	if (!fuzz_answer)
+		owed++;
+	return fuzz_answer;
+}
+
+static void fuzz_callback(struct klp_object *obj)
+{
+}
+
+static void fuzz_post_unpatch(struct klp_object *obj)
+{
+	owed--;
+}
+
+static int fuzz_hook(struct klp_object *obj)
+{
+	return 0;
+}
+
+static int fuzz_hook_fails(struct klp_object *obj)
+{
+	return -EIO;
+}
+
+static const char *const fuzz_object_names[] = {
+	"fuzz_target", "fuzz_target", "fuzz_other", "fuzz_other", "fuzz_absent",
+	"vmlinux", "", "enabled", "force", "a/b", ".", "..", "fuzz-target", " ", "\n", "\xff\xfe",
+	"%s%n%p", KBUILD_MODNAME, "fuzz_target\n", "fuzz_targe",
+};
+
+static const char *const fuzz_target_names[] = {
+	"fuzz_fn_0", "fuzz_fn_0", "fuzz_fn_1", "fuzz_fn_1", "fuzz_fn_2", "fuzz_fn_3", "fuzz_twin",
+	"fuzz_untraced", "fuzz_call_twin", "__this_module", "fuzz_fn_", "", "fuzz_fn_0,1", "a/b",
+	"%s%n%p", "..", "\xff", " fuzz_fn_0",
+};
+
+static const char *const fuzz_kernel_names[] = {
+	"cmdline_proc_show", "cmdline_proc_show", "version_proc_show", "version_proc_show",
+	"memcpy", "jiffies", "", "no_such_function", "a/b", "%s%n%p", "cmdline_proc_show,1",
+	"Version_proc_show", "..",
+};
+
+/* Names that are too long by far, by one, or not at all. */
+static const char *fuzz_name_of_length(size_t limit)
+{
+	size_t length = fuzz_one_in(3) ? sizeof(fuzz_long_name) - 1 : limit - fuzz_below(3);
+
+	return &fuzz_long_name[sizeof(fuzz_long_name) - 1 - length];
+}
+
+static const char *fuzz_object_name(void)
+{
+	if (fuzz_one_in(20))
+		return fuzz_name_of_length(MODULE_NAME_LEN);
+	/* Mostly one of the first few, or nothing would ever be accepted. */
+	return fuzz_object_names[fuzz_below(fuzz_one_in(6) ? ARRAY_SIZE(fuzz_object_names) : 5)];
+}
+
+static const char *fuzz_function_name(bool vmlinux)
+{
+	if (fuzz_one_in(60))
+		return NULL;
+	if (fuzz_one_in(60))
+		return fuzz_name_of_length(KSYM_NAME_LEN);
+	if (vmlinux)
+		return fuzz_kernel_names[fuzz_below(fuzz_one_in(10) ?
+						    ARRAY_SIZE(fuzz_kernel_names) : 4)];
+	return fuzz_target_names[fuzz_below(fuzz_one_in(10) ? ARRAY_SIZE(fuzz_target_names) : 6)];
+}
+
+static unsigned long fuzz_position(void)
+{
+	if (!fuzz_one_in(4))
+		return 0;
+	return fuzz_one_in(4) ? ULONG_MAX - fuzz_below(2) : fuzz_below(4);
+}
+
+/* A function of the right form, or what cannot be a function of anything. */
+static void *fuzz_new_function(bool vmlinux)
+{
+	if (fuzz_one_in(60))
+		return NULL;
+	if (fuzz_one_in(60))
+		return (void *)(fuzz_one_in(2) ? 8 + fuzz_below(4096) : -1UL);
+	if (vmlinux)
+		return fuzz_new_show;
+	return fuzz_one_in(2) ? fuzz_new_two : fuzz_new_three;
+}
+
+/* Two of one name are refused: not in each description, or nothing would be accepted. */
+static bool fuzz_name_is_taken(const struct klp_func *funcs, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (funcs[i].old_name == funcs[nr].old_name)
+			return true;
+	}
+	return false;
+}
+
+static struct klp_func *fuzz_make_funcs(bool vmlinux)
+{
+	u32 nr = fuzz_one_in(80) ? FUZZ_MANY : fuzz_below(FUZZ_FUNCS);
+	struct klp_func *funcs;
+	u32 i, tries;
+
+	funcs = kvcalloc(nr + 1, sizeof(*funcs), GFP_KERNEL);
+	if (!funcs)
+		return NULL;
+	for (i = 0; i < nr; i++) {
+		for (tries = 0; tries < 4; tries++) {
+			funcs[i].old_name = fuzz_function_name(vmlinux);
+			if (!fuzz_name_is_taken(funcs, i))
+				break;
+		}
+		if (tries == 4 && !fuzz_one_in(10) && nr < FUZZ_MANY)
+			break;
+		funcs[i].new_func = fuzz_new_function(vmlinux);
+		funcs[i].old_sympos = fuzz_position();
+	}
+	if (i < nr)
+		funcs[i].old_name = NULL;
+	return funcs;
+}
+
+static void fuzz_make_callbacks(struct klp_object *obj)
+{
+	/* What is owed can only be counted where both are there. */
+	if (fuzz_one_in(2)) {
+		obj->callbacks.pre_patch = fuzz_pre_patch;
+		obj->callbacks.post_unpatch = fuzz_post_unpatch;
+	}
+	if (fuzz_one_in(2))
+		obj->callbacks.post_patch = fuzz_callback;
+	if (fuzz_one_in(2))
+		obj->callbacks.pre_unpatch = fuzz_callback;
+	if (fuzz_one_in(4))
+		obj->patch_hooks = &fuzz_hooks[fuzz_below(FUZZ_HOOKS + 1)];
+	if (fuzz_one_in(4))
+		obj->unpatch_hooks = &fuzz_hooks[fuzz_below(FUZZ_HOOKS + 1)];
+}
+
+static bool fuzz_object_is_taken(const struct klp_object *objs, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (objs[i].name == objs[nr].name)
+			return true;
+	}
+	return false;
+}
+
+static int fuzz_make_objects(struct klp_patch *patch)
+{
+	u32 nr = fuzz_one_in(80) ? FUZZ_MANY : fuzz_below(FUZZ_OBJECTS);
+	struct klp_object *objs;
+	u32 i, tries;
+
+	objs = kvcalloc(nr + 1, sizeof(*objs), GFP_KERNEL);
+	if (!objs)
+		return -ENOMEM;
+	patch->objs = objs;
+
+	for (i = 0; i < nr; i++) {
+		for (tries = 0; tries < 4; tries++) {
+			objs[i].name = fuzz_one_in(3) ? NULL : fuzz_object_name();
+			if (!fuzz_object_is_taken(objs, i))
+				break;
+		}
+		if (tries == 4 && !fuzz_one_in(10) && nr < FUZZ_MANY)
+			break;
+		/* The array of another object, or none, or one of its own. */
+		if (i && fuzz_one_in(20)) {
+			objs[i].funcs = objs[fuzz_below(i)].funcs;
+		} else if (!fuzz_one_in(40) && i < FUZZ_OBJECTS) {
+			fuzz_funcs[i] = fuzz_make_funcs(!objs[i].name);
+			objs[i].funcs = fuzz_funcs[i];
+		}
+		fuzz_make_callbacks(&objs[i]);
+	}
+	if (i < nr)
+		objs[i].name = NULL;
+	return 0;
+}
+
+static void fuzz_make_shared(void)
+{
+	int i;
+
+	memset(fuzz_long_name, 'n', sizeof(fuzz_long_name) - 1);
+	for (i = 0; i < FUZZ_HOOKS; i++)
+		fuzz_hooks[i].hook = fuzz_one_in(6) ? fuzz_hook_fails : fuzz_hook;
+	for (i = 0; i < FUZZ_STATES; i++) {
+		fuzz_states[i].id = 1 + fuzz_below(3);
+		fuzz_states[i].version = fuzz_below(3);
+	}
+	if (fuzz_one_in(10))
+		fuzz_answer = fuzz_one_in(3) ? (int)prandom_u32_state(&fuzz_random) : -EBUSY;
+}
+
+static int fuzz_make_patch(void)
+{
+	fuzz_patch = kzalloc(sizeof(*fuzz_patch), GFP_KERNEL);
+	if (!fuzz_patch)
+		return -ENOMEM;
+	if (!fuzz_one_in(80))
+		fuzz_patch->mod = THIS_MODULE;
+	fuzz_patch->replace = fuzz_one_in(4);
+	fuzz_patch->persistent = fuzz_one_in(4);
+	if (fuzz_one_in(4))
+		fuzz_patch->states = &fuzz_states[fuzz_below(FUZZ_STATES + 1)];
+	if (fuzz_one_in(80))
+		return 0;
+	return fuzz_make_objects(fuzz_patch);
+}
+
+static void fuzz_free(void)
+{
+	u32 i;
+
+	for (i = 0; i < FUZZ_OBJECTS; i++)
+		kvfree(fuzz_funcs[i]);
+	if (fuzz_patch)
+		kvfree(fuzz_patch->objs);
+	kfree(fuzz_patch);
+}
+
+static int __init fuzz_init(void)
+{
+	int ret;
+
+	prandom_seed_state(&fuzz_random, seed);
+	fuzz_make_shared();
+	ret = fuzz_make_patch();
+	if (!ret)
+		ret = klp_enable_patch(fuzz_patch);
+	/* Whoever is refused owes nothing. */
+	if (ret && owed)
+		ret = -EBADE;
+	if (ret)
+		fuzz_free();
+	return ret;
+}
+
+static void __exit fuzz_exit(void)
+{
+	fuzz_free();
+}
+
+module_init(fuzz_init);
+module_exit(fuzz_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Livepatch fuzzer: a livepatch made of a seed");
+MODULE_INFO(livepatch, "Y");

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fuzz_patch_0: see fuzz_patch.h.
+ */
+
+#include "fuzz_patch.h"

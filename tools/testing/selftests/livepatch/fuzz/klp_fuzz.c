@@ -1,0 +1,905 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * klp_fuzz MODULES RELA SEED TIMES SECONDS: throw hostile input at the livepatch core, as root in a
+ * guest that may die of it.
+ *
+ * First TIMES descriptions made of seeds (fuzz_patch.h), of three modules that live side by side
+ * while their targets come and go. Then TIMES copies of the livepatch module RELA, each with some
+ * bytes changed in what the core reads of it: names of livepatch symbols and sections, headers of
+ * the sections, relocations. At last SECONDS of junk written to the files in sysfs by several
+ * processes at once, while another one that has no rights tries all it must not.
+ *
+ * Each may be accepted or refused. What is accepted is disabled and unloaded again, and nothing may
+ * be left of it: neither a module nor a directory in sysfs nor a function that ftrace has on its
+ * list. Whoever starts this looks at the console for reports.
+ *
+ * Prints what was accepted and refused. Anything that must not be ends the program with the seed
+ * and status 1.
+ */
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/elf.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SYSFS			"/sys/kernel/livepatch"
+#define ENABLED_FUNCTIONS	"/sys/kernel/tracing/enabled_functions"
+#define PATCHES			3	/* modules fuzz_patch_N */
+#define RELA_MODULE		"test_klp_rela"
+#define RELA_TARGET		"test_klp_target"
+#define NOBODY			65534
+#define PATIENCE		60	/* seconds for a transition, and for a module to go */
+
+/* From the kernel's headers for itself. */
+#define SHF_RELA_LIVEPATCH	0x00100000
+#define SHN_LIVEPATCH		0xff20
+
+static const char *modules;
+static uint64_t seed, state;
+static unsigned long attempt;
+static const char *phase = "start";
+
+/* Results of one phase, by errno; 0 is accepted. */
+static unsigned long answers[4096];
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void pause_for(double seconds)
+{
+	struct timespec t = { .tv_sec = seconds };
+
+	t.tv_nsec = (seconds - t.tv_sec) * 1e9;
+	while (nanosleep(&t, &t))
+		;
+}
+
+/* xorshift64*, so that a seed means the same everywhere. */
+static uint64_t random_number(void)
+{
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return state * 0x2545f4914f6cdd1dULL;
+}
+
+static uint64_t below(uint64_t limit)
+{
+	return (random_number() >> 11) % limit;
+}
+
+static bool one_in(unsigned int n)
+{
+	return !below(n);
+}
+
+/* Each attempt has a state of its own: it can be repeated without those before it. */
+static void begin_attempt(unsigned long number)
+{
+	attempt = number;
+	state = (seed + number) * 0x9e3779b97f4a7c15ULL + 1;
+	random_number();
+}
+
+static void fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("FAILED: seed %llu, %s, attempt %lu: ", (unsigned long long)seed, phase, attempt);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+	exit(1);
+}
+
+/* For the moment: the fourth call from here takes the place of this one. */
+static char *format(const char *fmt, ...)
+{
+	static char text[4][PATH_MAX];
+	static int turn;
+	va_list ap;
+
+	turn = (turn + 1) % 4;
+	va_start(ap, fmt);
+	vsnprintf(text[turn], sizeof(text[turn]), fmt, ap);
+	va_end(ap);
+	return text[turn];
+}
+
+/* Modules. */
+
+struct image {
+	char *data;
+	size_t size;
+};
+
+static struct image read_image(const char *path)
+{
+	struct image image;
+	struct stat st;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		err(1, "%s", path);
+	image.size = st.st_size;
+	image.data = malloc(image.size);
+	if (!image.data || read(fd, image.data, image.size) != (ssize_t)image.size)
+		err(1, "%s", path);
+	close(fd);
+	return image;
+}
+
+/* Returns 0 or an errno. */
+static int load_image(struct image image, const char *params)
+{
+	return syscall(SYS_init_module, image.data, image.size, params) ? errno : 0;
+}
+
+/* Likewise. A livepatch is in use for a moment after its directory has gone. */
+static int unload(const char *name)
+{
+	double start = now();
+
+	while (syscall(SYS_delete_module, name, O_NONBLOCK)) {
+		if ((errno != EAGAIN && errno != EBUSY) || now() - start > PATIENCE)
+			return errno;
+		pause_for(0.002);
+	}
+	return 0;
+}
+
+/* Livepatches. */
+
+static bool file_says(const char *path, char wanted)
+{
+	char c = 0;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, &c, 1) != 1)
+		c = 0;
+	close(fd);
+	return c == wanted;
+}
+
+static int write_file(const char *path, const void *data, size_t size)
+{
+	int fd, ret = 0;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (write(fd, data, size) < 0)
+		ret = errno;
+	close(fd);
+	return ret;
+}
+
+static bool is_there(const char *patch)
+{
+	return !access(format(SYSFS "/%s", patch), F_OK);
+}
+
+static void wait_for_transition(const char *patch)
+{
+	double start = now();
+
+	while (file_says(format(SYSFS "/%s/transition", patch), '1')) {
+		if (now() - start > PATIENCE)
+			fail("the transition of %s does not end", patch);
+		pause_for(0.002);
+	}
+}
+
+/*
+ * Bring a patch to rest, disabled. What is persistent stays in sysfs; what is not, or was replaced,
+ * goes. Returns whether it was this that disabled it.
+ */
+static bool disable(const char *patch)
+{
+	bool disabled = false;
+	char enabled[PATH_MAX];
+	double start = now();
+	int ret;
+
+	snprintf(enabled, sizeof(enabled), SYSFS "/%s/enabled", patch);
+
+	while (is_there(patch)) {
+		wait_for_transition(patch);
+		if (file_says(enabled, '0'))
+			return true;
+		ret = write_file(enabled, "0", 1);
+		disabled |= !ret;
+		/* Another one's transition, or this one has just been replaced. */
+		if (ret && ret != EBUSY && ret != ENOENT && ret != ENODEV && ret != EINVAL)
+			fail("%s is not disabled: %s", patch, strerror(ret));
+		if (now() - start > PATIENCE)
+			fail("%s stays enabled", patch);
+		pause_for(0.002);
+	}
+	return disabled;
+}
+
+static bool is_loaded(const char *module)
+{
+	return !access(format("/sys/module/%s", module), F_OK);
+}
+
+static int read_number(const char *path)
+{
+	char text[32];
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		fail("%s: %s", path, strerror(errno));
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return atoi(text);
+}
+
+static size_t count_bytes(const char *path)
+{
+	char data[65536];
+	size_t sum = 0;
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		fail("%s: %s", path, strerror(errno));
+	while ((n = read(fd, data, sizeof(data))) > 0)
+		sum += n;
+	close(fd);
+	return sum;
+}
+
+/* A module that was forced stays for good, and so does a persistent patch's directory. */
+struct fate {
+	atomic_bool forced;
+};
+
+static struct fate *fates;	/* of fuzz_patch_N, shared by all processes */
+
+static int count_patches(void)
+{
+	struct dirent *entry;
+	int patches = 0, i;
+	DIR *dir;
+
+	dir = opendir(SYSFS);
+	if (!dir)
+		fail(SYSFS ": %s", strerror(errno));
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (sscanf(entry->d_name, "fuzz_patch_%d", &i) != 1 || !fates[i].forced)
+			patches++;
+	}
+	closedir(dir);
+	return patches;
+}
+
+static size_t functions_before;
+
+static void expect_nothing_left(void)
+{
+	size_t functions;
+
+	if (count_patches())
+		fail("there is something left in " SYSFS);
+	functions = count_bytes(ENABLED_FUNCTIONS);
+	if (functions != functions_before)
+		fail(ENABLED_FUNCTIONS " has %zu bytes, it had %zu", functions, functions_before);
+}
+
+static void count_answer(int ret)
+{
+	answers[ret < 4096 ? ret : 4095]++;
+}
+
+/* A phase in which all were refused, or none, has tried nothing. */
+static void tell_answers(void)
+{
+	unsigned long refused = 0;
+	size_t i;
+
+	for (i = 1; i < 4096; i++)
+		refused += answers[i];
+	printf("%s: %lu accepted, %lu refused", phase, answers[0], refused);
+	for (i = 1; i < 4096; i++)
+		if (answers[i])
+			printf(", %s %lu", strerrorname_np(i) ?: "?", answers[i]);
+	printf("\n");
+	fflush(stdout);
+	if (!answers[0] || !refused)
+		fail("all or none were accepted");
+	memset(answers, 0, sizeof(answers));
+}
+
+/* Descriptions. */
+
+static struct image patches[PATCHES], targets[2];
+static const char *const target_names[] = { "fuzz_target", "fuzz_other" };
+
+static const char *patch_name(int i)
+{
+	static const char *const names[PATCHES] = {
+		"fuzz_patch_0", "fuzz_patch_1", "fuzz_patch_2",
+	};
+
+	return names[i];
+}
+
+/* Take a patch back, and with it all that its callbacks have done. */
+static void take_patch_back(int i, bool check)
+{
+	bool disabled;
+	int ret;
+
+	if (!is_loaded(patch_name(i)))
+		return;
+	/* Callbacks of a patch that was replaced do not run. */
+	disabled = disable(patch_name(i));
+	ret = read_number(format("/sys/module/fuzz_patch_%d/parameters/owed", i));
+	if (check && disabled && ret)
+		fail("%s: %d callbacks are still owed", patch_name(i), ret);
+	if (fates[i].forced)
+		return;
+	ret = unload(patch_name(i));
+	if (ret)
+		fail("%s cannot be unloaded: %s", patch_name(i), strerror(ret));
+}
+
+/* Only one patch at a time may be in transition: that is no answer to a description. */
+static void wait_for_all(void)
+{
+	int i;
+
+	for (i = 0; i < PATCHES; i++)
+		wait_for_transition(patch_name(i));
+}
+
+static void try_description(void)
+{
+	int ret, i = below(PATCHES), t = below(2);
+
+	if (one_in(4)) {
+		if (is_loaded(target_names[t]))
+			ret = unload(target_names[t]);
+		else
+			ret = load_image(targets[t], "");
+		/* A patch may refuse it. */
+		if (ret && is_loaded(target_names[t]))
+			fail("%s: %s", target_names[t], strerror(ret));
+	}
+	if (is_loaded(patch_name(i))) {
+		if (one_in(3)) {
+			/* Off and, if it is persistent, perhaps on again. */
+			wait_for_all();
+			write_file(format(SYSFS "/fuzz_patch_%d/enabled", i), one_in(2) ? "1" : "0",
+				   1);
+			return;
+		}
+		wait_for_all();
+		take_patch_back(i, true);
+	}
+	wait_for_all();
+	ret = load_image(patches[i], format("seed=%llu", (unsigned long long)random_number()));
+	if (ret == EBADE)
+		fail("refused, but callbacks are owed");
+	if (ret && is_there(patch_name(i)))
+		fail("refused, but still in " SYSFS);
+	count_answer(ret);
+	for (t = 0; t < 2; t++)
+		if (is_loaded(target_names[t]))
+			read_number(format("/sys/module/%s/parameters/call", target_names[t]));
+	count_bytes("/proc/cmdline");
+	count_bytes("/proc/version");
+}
+
+static void take_all_back(void)
+{
+	int i;
+
+	for (i = PATCHES - 1; i >= 0; i--)
+		take_patch_back(i, false);
+	for (i = 0; i < 2; i++)
+		if (is_loaded(target_names[i]))
+			unload(target_names[i]);
+	expect_nothing_left();
+}
+
+static void try_descriptions(unsigned long times)
+{
+	unsigned long n;
+	int i;
+
+	phase = "descriptions";
+	for (i = 0; i < PATCHES; i++)
+		patches[i] = read_image(format("%s/fuzz_patch_%d.ko", modules, i));
+	for (i = 0; i < 2; i++)
+		targets[i] = read_image(format("%s/%s.ko", modules, target_names[i]));
+	for (n = 0; n < times; n++) {
+		begin_attempt(n);
+		try_description();
+		if (n % 50 == 49)
+			take_all_back();
+	}
+	take_all_back();
+	tell_answers();
+}
+
+/* Livepatch modules. */
+
+struct elf {
+	struct image image;
+	struct elf64_hdr *header;
+	struct elf64_shdr *sections;
+	struct elf64_sym *symbols;
+	unsigned int nr_symbols;
+	char *names, *section_names;
+};
+
+static struct elf read_elf(struct image image)
+{
+	struct elf elf = { .image = image, .header = (void *)image.data };
+	unsigned int i;
+
+	elf.sections = (void *)(image.data + elf.header->e_shoff);
+	elf.section_names = image.data + elf.sections[elf.header->e_shstrndx].sh_offset;
+	for (i = 1; i < elf.header->e_shnum; i++) {
+		if (elf.sections[i].sh_type != SHT_SYMTAB)
+			continue;
+		elf.symbols = (void *)(image.data + elf.sections[i].sh_offset);
+		elf.nr_symbols = elf.sections[i].sh_size / sizeof(*elf.symbols);
+		elf.names = image.data + elf.sections[elf.sections[i].sh_link].sh_offset;
+	}
+	return elf;
+}
+
+static struct elf64_shdr *random_klp_section(struct elf *elf)
+{
+	struct elf64_shdr *section;
+
+	do {
+		section = &elf->sections[below(elf->header->e_shnum)];
+	} while (!(section->sh_flags & SHF_RELA_LIVEPATCH));
+	return section;
+}
+
+static struct elf64_sym *random_klp_symbol(struct elf *elf)
+{
+	struct elf64_sym *symbol;
+
+	do {
+		symbol = &elf->symbols[below(elf->nr_symbols)];
+	} while (symbol->st_shndx != SHN_LIVEPATCH);
+	return symbol;
+}
+
+/* Bytes that mean something in these names come more often than others. */
+static void change_name(char *name)
+{
+	static const char meaning[] = "..,,0019klpsymrelavmlinux%s_";
+	size_t length = strlen(name), i;
+
+	if (!length)
+		return;
+	i = below(length);
+	switch (below(4)) {
+	case 0:
+		name[i] = below(256);
+		break;
+	case 1:
+		name[i] = '\0';
+		break;
+	case 2:
+		memmove(name + i, name + i + 1, length - i);
+		break;
+	default:
+		name[i] = meaning[below(sizeof(meaning) - 1)];
+		break;
+	}
+}
+
+/*
+ * Relocations are only sent where they cannot be written: one that goes to another place in the
+ * module breaks code, and that is not the core's to know.
+ */
+static void change_relocation(struct elf *elf)
+{
+	struct elf64_shdr *section = random_klp_section(elf);
+	struct elf64_rela *rela = (void *)(elf->image.data + section->sh_offset);
+	uint64_t symbol, type;
+
+	rela += below(section->sh_size / sizeof(*rela) ?: 1);
+	symbol = ELF64_R_SYM(rela->r_info);
+	type = ELF64_R_TYPE(rela->r_info);
+	switch (below(4)) {
+	case 0:
+		symbol = one_in(2) ? below(elf->nr_symbols) : elf->nr_symbols + below(3);
+		break;
+	case 1:
+		symbol = random_number() & 0xffffffff;
+		break;
+	case 2:
+		type = 40 + below(100);
+		break;
+	default:
+		rela->r_offset = (one_in(2) ? 1ULL << 20 : 0 - 64ULL) + below(64);
+		break;
+	}
+	rela->r_info = symbol << 32 | type;
+}
+
+/* Not all sections have a place in memory: one of those, or none at all. */
+static uint32_t no_place(struct elf *elf)
+{
+	uint32_t i;
+
+	if (one_in(3))
+		return elf->header->e_shnum + below(1000);
+	if (one_in(3))
+		return 0;
+	do {
+		i = below(elf->header->e_shnum);
+	} while (elf->sections[i].sh_flags & SHF_ALLOC);
+	return i;
+}
+
+static void change_section(struct elf *elf)
+{
+	struct elf64_shdr *section = random_klp_section(elf);
+
+	switch (below(5)) {
+	case 0:
+		section->sh_size = below(section->sh_size + 1);
+		break;
+	case 1:
+		section->sh_info = no_place(elf);
+		break;
+	case 2:
+		section->sh_flags ^= one_in(2) ? SHF_ALLOC : SHF_RELA_LIVEPATCH;
+		break;
+	case 3:
+		section->sh_link = no_place(elf);
+		break;
+	default:
+		section->sh_entsize = below(100);
+		break;
+	}
+}
+
+static void change_symbol(struct elf *elf)
+{
+	static const uint16_t places[] = { SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_LIVEPATCH + 1 };
+	struct elf64_sym *symbol = random_klp_symbol(elf);
+
+	if (one_in(2))
+		symbol->st_shndx = places[below(4)];
+	else
+		symbol->st_value = random_number();
+}
+
+/* Changes one to three things; false when the module has become one that none of this is in. */
+static void mutate(struct elf *elf)
+{
+	int changes = 1 + below(3);
+
+	while (changes--) {
+		switch (below(10)) {
+		case 0 ... 3:
+			change_name(elf->names + random_klp_symbol(elf)->st_name);
+			break;
+		case 4:
+			change_name(elf->section_names + random_klp_section(elf)->sh_name);
+			break;
+		case 5:
+		case 6:
+			change_relocation(elf);
+			break;
+		case 7:
+		case 8:
+			change_section(elf);
+			break;
+		default:
+			change_symbol(elf);
+			break;
+		}
+	}
+}
+
+static bool has_klp_parts(struct elf *elf)
+{
+	bool section = false, symbol = false;
+	unsigned int i;
+
+	for (i = 0; i < elf->header->e_shnum; i++)
+		section |= !!(elf->sections[i].sh_flags & SHF_RELA_LIVEPATCH);
+	for (i = 0; i < elf->nr_symbols; i++)
+		symbol |= elf->symbols[i].st_shndx == SHN_LIVEPATCH;
+	return section && symbol;
+}
+
+static void try_module(struct image original, struct image target)
+{
+	struct image copy = original;
+	struct elf elf;
+	int ret;
+
+	copy.data = malloc(copy.size);
+	if (!copy.data)
+		err(1, "memory");
+	memcpy(copy.data, original.data, copy.size);
+	elf = read_elf(copy);
+	if (!has_klp_parts(&elf))
+		errx(1, "there are no livepatch relocations in the module");
+	mutate(&elf);
+
+	/* Half of them meet a target that is there, the others one that comes. */
+	if (one_in(2) && !is_loaded(RELA_TARGET) && load_image(target, ""))
+		fail("the target is refused");
+	ret = load_image(copy, one_in(2) ? "unchecked=1" : "unchecked=1 persistent=1");
+	count_answer(ret);
+	if (!ret) {
+		if (!is_loaded(RELA_TARGET))
+			count_answer(load_image(target, ""));
+		wait_for_transition(RELA_MODULE);
+		disable(RELA_MODULE);
+		if (one_in(2) && is_there(RELA_MODULE)) {
+			write_file(SYSFS "/" RELA_MODULE "/enabled", "1", 1);
+			wait_for_transition(RELA_MODULE);
+			disable(RELA_MODULE);
+		}
+		ret = unload(RELA_MODULE);
+		if (ret)
+			fail("the module cannot be unloaded: %s", strerror(ret));
+	} else if (is_loaded(RELA_MODULE)) {
+		fail("refused, but loaded");
+	}
+	if (is_loaded(RELA_TARGET) && one_in(2) && unload(RELA_TARGET))
+		fail("the target does not go");
+	free(copy.data);
+}
+
+static void try_modules(const char *rela, unsigned long times)
+{
+	struct image original = read_image(rela);
+	struct image target = read_image(format("%s/" RELA_TARGET ".ko", modules));
+	unsigned long n;
+
+	phase = "modules";
+	for (n = 0; n < times; n++) {
+		begin_attempt(n);
+		try_module(original, target);
+		expect_nothing_left();
+	}
+	if (is_loaded(RELA_TARGET))
+		unload(RELA_TARGET);
+	expect_nothing_left();
+	tell_answers();
+}
+
+/* Files in sysfs. */
+
+static const char *some_path;
+static unsigned int paths_seen, chosen;
+
+static int choose_path(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	if (type != FTW_F || paths_seen++ != chosen)
+		return 0;
+	free((char *)some_path);
+	some_path = strdup(path);
+	return 1;
+}
+
+/* Any file below SYSFS; NULL when what was counted on has gone meanwhile. */
+static const char *random_path(void)
+{
+	paths_seen = 0;
+	chosen = below(16);
+	return nftw(SYSFS, choose_path, 8, FTW_PHYS) == 1 ? some_path : NULL;
+}
+
+/* "1" and "0" keep things going; the rest may begin like them. */
+static size_t make_junk(char *junk, size_t limit)
+{
+	static const char *const words[] = { "0", "1", "0\n", "1\n", "y", "no", "on", "off", "",
+					     "\n", "-1", "2", "01", "10", " 1", "\0001", "0x1" };
+	size_t length, i;
+
+	if (one_in(2)) {
+		i = below(sizeof(words) / sizeof(*words));
+		length = strlen(words[i]) + one_in(4);
+		memcpy(junk, words[i], length);
+		return length;
+	}
+	length = one_in(4) ? below(limit) : below(64);
+	for (i = 0; i < length; i++)
+		junk[i] = random_number();
+	return length;
+}
+
+static bool is_true(const char *text)
+{
+	return strchr("yYtT1", text[0]) ? text[0] : !strncasecmp(text, "on", 2);
+}
+
+/* To force is the last thing one can do to a patch, so that comes last. */
+static void write_junk(double end, double end_of_mercy)
+{
+	static char junk[3 * 4096];
+	const char *path;
+	size_t length;
+	bool force;
+	int fd, i;
+
+	while (now() < end) {
+		path = random_path();
+		if (!path)
+			continue;
+		force = !strcmp(path + strlen(path) - strlen("force"), "force");
+		if (force && now() < end_of_mercy)
+			continue;
+		fd = open(path, (one_in(2) ? O_RDWR : O_WRONLY) | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		length = make_junk(junk, sizeof(junk));
+		if (pwrite(fd, junk, length, one_in(4) ? below(8192) : 0) > 0 &&
+		    force && is_true(junk) && sscanf(path, SYSFS "/fuzz_patch_%d/", &i) == 1)
+			fates[i].forced = true;
+		close(fd);
+	}
+}
+
+/* Modes as in stock: what may be read by all, and what only by root. */
+static int look_as_nobody(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	const char *name = path + ftw->base;
+	bool readable = strcmp(name, "force");
+	int fd;
+
+	if (type == FTW_D || type == FTW_DP) {
+		if (!mkdir(format("%s/mine", path), 0777) || errno == EEXIST)
+			fail("nobody makes a directory in %s", path);
+		return 0;
+	}
+	if (type != FTW_F)
+		return 0;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		fail("nobody may write to %s", path);
+	if (errno != EACCES && errno != ENOENT)
+		fail("nobody, writing to %s: %s", path, strerror(errno));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !readable)
+		fail("nobody may read %s", path);
+	if (fd < 0 && readable && errno != ENOENT)
+		fail("nobody may not read %s: %s", path, strerror(errno));
+	if (fd >= 0) {
+		char text[8];
+
+		if (read(fd, text, sizeof(text)) <= 0 && errno != ENODEV)
+			fail("nobody reads nothing in %s: %s", path, strerror(errno));
+		close(fd);
+	}
+	if (unlink(path) == 0 || chmod(path, 0666) == 0)
+		fail("nobody changes %s", path);
+	return 0;
+}
+
+static void try_as_nobody(double end)
+{
+	unsigned long looks = 0;
+
+	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
+		err(1, "nobody");
+	while (now() < end) {
+		/* It ends early when a directory goes meanwhile. */
+		nftw(SYSFS, look_as_nobody, 8, FTW_PHYS);
+		looks++;
+		pause_for(0.01);
+	}
+	if (!looks)
+		fail("nobody has looked");
+}
+
+static void load_patch(int i)
+{
+	unsigned long long number = random_number();
+
+	count_answer(load_image(patches[i], format("seed=%llu", number)));
+}
+
+static void try_files(int seconds)
+{
+	double end = now() + seconds;
+	pid_t children[5];
+	unsigned long n;
+	int i, status;
+
+	phase = "files";
+	fflush(stdout);
+	for (i = 0; i < 5; i++) {
+		children[i] = fork();
+		if (children[i] < 0)
+			err(1, "fork");
+		if (children[i])
+			continue;
+		begin_attempt(i);
+		if (i == 4)
+			try_as_nobody(end);
+		else
+			write_junk(end, end - seconds / 5.0);
+		exit(0);
+	}
+	/* There must be files for them: whoever goes is replaced by the next. */
+	for (n = 0; now() < end; n++) {
+		begin_attempt(n);
+		i = below(PATCHES);
+		if (is_loaded(patch_name(i)) && !is_there(patch_name(i)) && !fates[i].forced)
+			unload(patch_name(i));
+		if (!is_loaded(patch_name(i)))
+			load_patch(i);
+		else
+			pause_for(0.05);
+	}
+	for (i = 0; i < 5; i++)
+		if (waitpid(children[i], &status, 0) != children[i] || status)
+			fail("a process ended with status %#x", status);
+	take_all_back();
+	tell_answers();
+}
+
+int main(int argc, char **argv)
+{
+	double start = now();
+
+	if (argc != 6)
+		errx(1, "usage: klp_fuzz MODULES RELA SEED TIMES SECONDS");
+	modules = argv[1];
+	seed = strtoull(argv[3], NULL, 0);
+	fates = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (fates == MAP_FAILED)
+		err(1, "memory");
+	functions_before = count_bytes(ENABLED_FUNCTIONS);
+
+	try_descriptions(strtoul(argv[4], NULL, 0));
+	try_modules(argv[2], strtoul(argv[4], NULL, 0));
+	try_files(atoi(argv[5]));
+	printf("nothing was left behind, seed %llu, %.0f seconds\n", (unsigned long long)seed,
+	       now() - start);
+	return 0;
+}
