@@ -156,7 +156,13 @@ fail()
 	exit "$1"
 }
 
-"$VM/reports.awk" "$console" >"$run/reports" || {
+races=()
+if grep -qs '^CONFIG_KCSAN=y' "$KOBJ/.config"; then
+	nm --defined-only "$KOBJ"/{kernel,lib,samples}/livepatch/*.o 2>/dev/null |
+		sed -n 's/^.* [tT] \([A-Za-z0-9_]*\).*/\1/p' | sort -u >"$run/ours"
+	races=(-v "ours=$run/ours")
+fi
+"$VM/reports.awk" "${races[@]}" "$console" >"$run/reports" || {
 	echo
 	echo "GUEST FAILED: its kernel reported something:"
 	echo "--- from its console, $console:"
