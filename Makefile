@@ -71,7 +71,7 @@ stock-test: kernel ## the host's own livepatch selftests, unmodified
 	@vm/test.sh stock
 
 .PHONY: bench
-bench: kernel ## times beside those of the stock kernel, an hour or more; QUICK=1 takes 10 minutes
+bench: kernel ## times beside those of the stock kernel, over an hour; QUICK=1 takes 10 minutes
 	@vm/kernel.sh --stock
 	@vm/bench.sh
 
