@@ -44,8 +44,8 @@ accel=${ACCEL:-tcg}
 [ "$accel" = tcg ] && accel=tcg,thread=single
 
 # What watches every byte takes memory for that.
-memory=1G
-grep -qs '^CONFIG_K[AC]SAN=y' "$KOBJ/.config" && memory=3G
+memory=1G debug=''
+grep -qs '^CONFIG_K[AC]SAN=y' "$KOBJ/.config" && memory=3G debug=acpi=off
 
 # Two guests of one name (two terminals) must not share their files.
 mkdir -p "$LOG"
@@ -73,7 +73,7 @@ mkdir -p "$run"
 # the level for what follows.
 append="console=ttyS0 loglevel=5 panic=-1 oops=panic root=hostfs rootfstype=9p"
 append+=" rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro"
-append+=" tsc=reliable watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $KERNEL_ARGS"
+append+=" tsc=reliable watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $debug $KERNEL_ARGS"
 
 # Nothing that needs another machine or its operator: no network, no display, no disks.  The two
 # network cards are wired to each other and to nothing else; their driver is a module that is loaded
