@@ -95,9 +95,11 @@ static void klp_transition_finished(struct klp_rt_patch *patch)
 	}
 	if (!patch->replace)
 		return;
+	/* Those above it came later: it has been disabled under them, and turned round. */
 	list_for_each_entry_safe(old, next, &klp_patches, node) {
-		if (old != patch)
-			klp_retire_patch(old);
+		if (old == patch)
+			break;
+		klp_retire_patch(old);
 	}
 }
 

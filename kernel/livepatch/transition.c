@@ -742,8 +742,9 @@ static void klp_mark_forced(struct klp_rt_patch *patch)
 	if (!patch->replace)
 		return;
 	klp_for_each_patch(old) {
-		if (old != patch)
-			klp_keep_forced(old);
+		if (old == patch)
+			break;
+		klp_keep_forced(old);
 	}
 }
 

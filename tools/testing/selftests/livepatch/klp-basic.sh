@@ -738,6 +738,30 @@ t_replace_reversed()
 	END
 }
 
+# It takes the place of those below it, and not of one that has come later; forced or not.
+t_replace_below_reversed()
+{
+	klp_load $H
+	klp_enable $P objects=vmlinux:cmdline,$H:hold replace=1
+	klp_enable $P2 objects=vmlinux:version
+	klp_hold $P
+	klp_set $KLP_SYSFS/$P/enabled 0
+	klp_until "this shell has switched" klp_reads /proc/self/patch_state 0
+	klp_hold $H
+	klp_set $KLP_SYSFS/$P/enabled 1
+	klp_expect_file $KLP_SYSFS/$P/transition 1
+	klp_set $KLP_SYSFS/$P/force 1
+	klp_wait_transition $P
+	klp_expect_file $KLP_SYSFS/$P2/enabled 1
+	klp_expect_file $KLP_SYSFS/$P2/stack_order 2
+	klp_expect_file /sys/module/$P2/refcnt 1
+	klp_expect_file /proc/version $P2
+	klp_release $P
+	klp_disable $P2
+	klp_unload $P2
+	klp_disable $P
+}
+
 t_replace_target_later()
 {
 	klp_enable $P objects=$T:value+extra
@@ -1027,6 +1051,7 @@ klp_main \
 	"replace a patch that replaces two others" \
 	"replace_during tasks of both sides while one patch replaces another" \
 	"replace_reversed a replacement reversed" \
+	"replace_below_reversed a patch that has replaced others disabled under another, and reversed" \
 	"replace_target_later a patch that has replaced another, target loaded later" \
 	"veto_first pre_patch of the first object refuses" \
 	"veto_middle pre_patch of the middle object refuses" \
