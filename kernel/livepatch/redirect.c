@@ -23,10 +23,13 @@
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
+#include <linux/cpu.h>
 #include <linux/hash.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/workqueue.h>
 #include <trace/events/livepatch.h>
 #include "redirect.h"
 #include "runtime.h"
@@ -153,6 +156,9 @@ static void klp_schedule_once(struct work_struct *work)
 {
 }
 
+/* There before they are needed: a wait that fails for want of memory would be none. */
+static DEFINE_PER_CPU(struct work_struct, klp_synchronize_work);
+
 /**
  * klp_redirect_synchronize() - wait until no handler uses what it has read before
  *
@@ -163,11 +169,24 @@ static void klp_schedule_once(struct work_struct *work)
  * A CPU that has scheduled is out of the handler. Some handlers run where RCU is
  * not watching; that is why this is not synchronize_rcu().
  *
- * Context: process context, sleeps.
+ * Context: process context, sleeps, klp_mutex held.
  */
 void klp_redirect_synchronize(void)
 {
-	schedule_on_each_cpu(klp_schedule_once);
+	unsigned int cpu;
+
+	lockdep_assert_held(&klp_mutex);
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		struct work_struct *work = per_cpu_ptr(&klp_synchronize_work, cpu);
+
+		INIT_WORK(work, klp_schedule_once);
+		schedule_work_on(cpu, work);
+	}
+	for_each_online_cpu(cpu)
+		flush_work(per_cpu_ptr(&klp_synchronize_work, cpu));
+	cpus_read_unlock();
 }
 
 static struct klp_redirect_batch *klp_alloc_batch(unsigned int nr)
