@@ -29,6 +29,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/workqueue.h>
 #include <trace/events/livepatch.h>
 #include "redirect.h"
@@ -476,11 +477,15 @@ int klp_redirect_object(struct klp_rt_object *obj)
 	return 0;
 }
 
-/* Give up the addresses of a batch that have no version, and the batch with the last. */
-static void klp_trim_batch(struct klp_redirect_batch *batch)
+/*
+ * Give up the addresses of a batch that have no version, and the batch with the last.
+ * When that fails, for want of memory, nothing has happened.
+ */
+static int klp_trim_batch(struct klp_redirect_batch *batch)
 {
 	struct klp_redirect *redirect, *end = batch->slots + batch->nr_slots;
 	unsigned int nr = 0;
+	int ret;
 
 	for (redirect = batch->slots; redirect < end; redirect++) {
 		if (redirect->batch && !rcu_access_pointer(redirect->newest))
@@ -492,12 +497,14 @@ static void klp_trim_batch(struct klp_redirect_batch *batch)
 		if (!unregister_ftrace_function(&batch->ops))
 			klp_free_batch(batch);
 		/* Else ftrace has shut itself down, and nobody knows what it still uses. */
-		return;
+		return 0;
 	}
 
-	/* Short of memory, they stay and do no harm until the next time. */
-	if (nr && ftrace_set_filter_ips(&batch->ops, batch->ips, nr, 1, 0))
-		return;
+	if (nr) {
+		ret = ftrace_set_filter_ips(&batch->ops, batch->ips, nr, 1, 0);
+		if (ret)
+			return ret;
+	}
 
 	for (redirect = batch->slots; redirect < end; redirect++) {
 		if (!rcu_access_pointer(redirect->newest))
@@ -505,6 +512,7 @@ static void klp_trim_batch(struct klp_redirect_batch *batch)
 	}
 	batch->nr_filtered -= nr;
 	batch->stale = false;
+	return 0;
 }
 
 /**
@@ -522,6 +530,7 @@ void klp_redirect_trim(void)
 	lockdep_assert_held(&klp_mutex);
 
 	list_for_each_entry_safe(batch, next, &klp_batches, node) {
+		/* Short of memory, they stay and do no harm until the next time. */
 		if (batch->stale)
 			klp_trim_batch(batch);
 	}
@@ -574,33 +583,39 @@ void klp_unredirect_nops(struct klp_rt_object *obj)
 	}
 }
 
+/* Is an address of @mod in the filter of a batch? */
+static bool klp_batch_has_module(struct klp_redirect_batch *batch, struct module *mod)
+{
+	struct klp_redirect *redirect, *end = batch->slots + batch->nr_slots;
+
+	for (redirect = batch->slots; redirect < end; redirect++) {
+		if (redirect->batch && within_module(redirect->ip, mod))
+			return true;
+	}
+	return false;
+}
+
 /**
  * klp_redirect_forget_module() - a module goes, and its addresses with it
  * @mod: the module; no patch redirects it any more
  *
- * An address that could not be taken out of a filter, for want of memory, must
- * not be found again when another module's function comes to stand there.
+ * An address that could not be taken out of a filter has to be now. When another
+ * module's function came to stand there, ftrace would call us for it without
+ * having been asked to, and refuse to be asked. The module cannot be kept from
+ * going, so this waits until there is memory.
  *
  * Context: process context, klp_mutex held.
  */
 void klp_redirect_forget_module(struct module *mod)
 {
 	struct klp_redirect_batch *batch, *next;
-	struct klp_redirect *redirect, *end;
 
 	lockdep_assert_held(&klp_mutex);
 
 	list_for_each_entry_safe(batch, next, &klp_batches, node) {
-		if (!batch->stale)
+		if (!batch->stale || !klp_batch_has_module(batch, mod))
 			continue;
-		end = batch->slots + batch->nr_slots;
-		for (redirect = batch->slots; redirect < end; redirect++) {
-			if (!redirect->batch || !within_module(redirect->ip, mod))
-				continue;
-			redirect->batch = NULL;
-			batch->nr_filtered--;
-		}
-		if (!batch->nr_filtered)
-			klp_trim_batch(batch);
+		while (klp_trim_batch(batch) == -ENOMEM)
+			schedule_timeout_uninterruptible(1);
 	}
 }
