@@ -79,6 +79,10 @@ bench: kernel ## times beside those of the stock kernel, over an hour; QUICK=1 t
 lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files
 	@vm/lint.sh
 
+.PHONY: model
+model: have-deps ## search a model of the consistency protocol, and of each break of it
+	@vm/model.sh
+
 .PHONY: docs
 docs: have-deps ## Documentation/livepatch as HTML; fails on any warning
 	@vm/docs.sh
@@ -105,7 +109,7 @@ print-kdir: ## the folder to compile modules against
 
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked host
-	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench log \
+	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench model log \
 		$(notdir $(wildcard vm/config/*)))
 
 .PHONY: distclean
