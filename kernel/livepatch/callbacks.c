@@ -23,6 +23,7 @@
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/kallsyms.h>
 #include <linux/sched.h>
 #include <linux/timekeeping.h>
@@ -123,6 +124,7 @@ bool klp_callback_is_caller(void)
 {
 	return READ_ONCE(klp_callback_task) == current;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_callback_is_caller);
 
 /**
  * klp_callbacks_prepare() - the functions of an object are about to be redirected
@@ -149,6 +151,7 @@ int klp_callbacks_prepare(struct klp_rt_object *obj)
 	obj->state = KLP_OBJECT_PREPARED;
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_prepare);
 
 /**
  * klp_callbacks_publish() - every task runs the new functions of an object
@@ -164,6 +167,7 @@ void klp_callbacks_publish(struct klp_rt_object *obj)
 	if (obj->desc)
 		klp_run_callback(obj, "post_patch", obj->desc->callbacks.post_patch);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_publish);
 
 /**
  * klp_callbacks_withdraw() - the functions of an object are about to go
@@ -179,6 +183,7 @@ void klp_callbacks_withdraw(struct klp_rt_object *obj)
 	if (obj->desc)
 		klp_run_callback(obj, "pre_unpatch", obj->desc->callbacks.pre_unpatch);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_withdraw);
 
 /**
  * klp_callbacks_release() - no task runs the new functions of an object any more
@@ -198,6 +203,7 @@ void klp_callbacks_release(struct klp_rt_object *obj)
 	klp_run_hooks(obj, "unpatch_hook", obj->desc->unpatch_hooks);
 	klp_run_callback(obj, "post_unpatch", obj->desc->callbacks.post_unpatch);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_release);
 
 /**
  * klp_callbacks_forget() - another patch has taken the place of this one
@@ -212,3 +218,4 @@ void klp_callbacks_forget(struct klp_rt_object *obj)
 {
 	obj->state = KLP_OBJECT_IDLE;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_forget);

@@ -23,8 +23,8 @@
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/cpu.h>
-#include <linux/hash.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -33,65 +33,11 @@
 #include <linux/workqueue.h>
 #include <trace/events/livepatch.h>
 #include "redirect.h"
+#include "redirect_batch.h"
 #include "runtime.h"
 
-struct klp_redirect_batch;
-
-/**
- * struct klp_redirect - an address that is redirected
- * @ip:	    the place in the function that ftrace patches, 0 in an empty slot.
- *	    Stays when the address is given up: others may stand behind it
- * @newest: the version that runs, NULL for the original code
- * @batch:  the batch whose filter has the address, NULL when it is given up
- */
-struct klp_redirect {
-	unsigned long ip;
-	struct klp_rt_func __rcu *newest;
-	struct klp_redirect_batch *batch;
-};
-
-/**
- * struct klp_redirect_batch - addresses that were registered together
- * @ops:	 how ftrace knows us
- * @node:	 in klp_batches
- * @nr_slots:	 how many slots there are, a power of two
- * @shift:	 brings the hash of an address, of 32 bits, down to the number of a slot
- * @stale:	 an address in the filter may have no version left
- * @nr_filtered: how many addresses are in the filter
- * @ips:	 room for as many, so that giving them up needs no memory of ours
- * @slots:	 hash table by address, at most a quarter full, so that a search ends soon.
- *		 One address alone is in the first slot
- *
- * The handler reads @nr_slots, @shift and the addresses, which do not change after the
- * batch has been registered, and the newest versions, which do.
- */
-struct klp_redirect_batch {
-	struct ftrace_ops ops;
-	struct list_head node;
-	unsigned int nr_slots;
-	unsigned int shift;
-	bool stale;
-	unsigned int nr_filtered;
-	unsigned long *ips;
-	struct klp_redirect slots[];
-};
-
-static LIST_HEAD(klp_batches);
-
-/*
- * The slot of @ip, or the empty one in which the search for it ends. Addresses of
- * one module differ in their lower halves. Most searches end where they begin.
- */
-static __always_inline struct klp_redirect *klp_find_slot(struct klp_redirect_batch *batch,
-							  unsigned long ip)
-{
-	u64 hash = (u32)ip * GOLDEN_RATIO_32;
-	u64 i = hash >> batch->shift;
-
-	while (unlikely(batch->slots[i].ip != ip) && batch->slots[i].ip)
-		i = (i + 1) & (batch->nr_slots - 1);
-	return &batch->slots[i];
-}
+VISIBLE_IF_KUNIT struct list_head klp_batches = LIST_HEAD_INIT(klp_batches);
+EXPORT_SYMBOL_IF_KUNIT(klp_batches);
 
 static __always_inline void klp_redirect_call(struct klp_redirect *redirect,
 					      struct ftrace_regs *fregs)
@@ -189,8 +135,9 @@ void klp_redirect_synchronize(void)
 		flush_work(per_cpu_ptr(&klp_synchronize_work, cpu));
 	cpus_read_unlock();
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_redirect_synchronize);
 
-static struct klp_redirect_batch *klp_alloc_batch(unsigned int nr)
+VISIBLE_IF_KUNIT struct klp_redirect_batch *klp_alloc_batch(unsigned int nr)
 {
 	unsigned int nr_slots = nr > 1 ? 4 * roundup_pow_of_two(nr) : 2;
 	struct klp_redirect_batch *batch;
@@ -210,13 +157,15 @@ static struct klp_redirect_batch *klp_alloc_batch(unsigned int nr)
 			   FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_DYNAMIC;
 	return batch;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_alloc_batch);
 
-static void klp_free_batch(struct klp_redirect_batch *batch)
+VISIBLE_IF_KUNIT void klp_free_batch(struct klp_redirect_batch *batch)
 {
 	ftrace_free_filter(&batch->ops);
 	kvfree(batch->ips);
 	kvfree(batch);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_free_batch);
 
 /* The redirect of an address that is in the filter of some batch. */
 static struct klp_redirect *klp_find_redirect(unsigned long ip)
@@ -238,7 +187,7 @@ unsigned long klp_redirect_address(const struct klp_rt_func *func)
 	return func->redirect->ip;
 }
 
-static void klp_push_version(struct klp_rt_func *func)
+VISIBLE_IF_KUNIT void klp_push_version(struct klp_rt_func *func)
 {
 	struct klp_rt_func __rcu **newest = &func->redirect->newest;
 
@@ -246,9 +195,10 @@ static void klp_push_version(struct klp_rt_func *func)
 	/* Pairs with the handler, which must find the version complete. */
 	rcu_assign_pointer(*newest, func);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_push_version);
 
 /* Take a version out, wherever it is in the stack. A handler may still be in it. */
-static void klp_pop_version(struct klp_rt_func *func)
+VISIBLE_IF_KUNIT void klp_pop_version(struct klp_rt_func *func)
 {
 	struct klp_redirect *redirect = func->redirect;
 	struct klp_rt_func __rcu **link = &redirect->newest;
@@ -262,6 +212,7 @@ static void klp_pop_version(struct klp_rt_func *func)
 	if (!rcu_access_pointer(redirect->newest))
 		redirect->batch->stale = true;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_pop_version);
 
 /* Set the filter of an ops to @ips and register it. */
 static int klp_register_ops(struct ftrace_ops *ops, unsigned long *ips, unsigned int nr,
@@ -328,6 +279,22 @@ static int klp_register_batch(struct klp_redirect_batch *batch, struct klp_rt_ob
 	return ret;
 }
 
+/* The redirect of @ip in a batch that is not registered yet, a new one if need be. */
+VISIBLE_IF_KUNIT struct klp_redirect *klp_add_address(struct klp_redirect_batch *batch,
+						      unsigned long ip)
+{
+	struct klp_redirect *redirect = klp_find_slot(batch, ip);
+
+	/* It is there already when one function has two names. */
+	if (!redirect->ip) {
+		redirect->ip = ip;
+		redirect->batch = batch;
+		batch->ips[batch->nr_filtered++] = ip;
+	}
+	return redirect;
+}
+EXPORT_SYMBOL_IF_KUNIT(klp_add_address);
+
 /* A redirect for @func, of those there are or a new one in @batch. NULL: untraceable. */
 static struct klp_redirect *klp_plan_redirect(struct klp_redirect_batch *batch,
 					      struct klp_rt_func *func)
@@ -338,17 +305,7 @@ static struct klp_redirect *klp_plan_redirect(struct klp_redirect_batch *batch,
 	if (!ip)
 		return NULL;
 	redirect = klp_find_redirect(ip);
-	if (redirect)
-		return redirect;
-
-	/* Found in it when one function has two names. */
-	redirect = klp_find_slot(batch, ip);
-	if (!redirect->ip) {
-		redirect->ip = ip;
-		redirect->batch = batch;
-		batch->ips[batch->nr_filtered++] = ip;
-	}
-	return redirect;
+	return redirect ?: klp_add_address(batch, ip);
 }
 
 /**
@@ -405,6 +362,7 @@ void klp_redirect_prepare(struct klp_rt_patch *patch)
 free:
 	klp_free_batch(batch);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_redirect_prepare);
 
 static int klp_redirect_funcs(struct klp_rt_object *obj)
 {
@@ -476,6 +434,35 @@ int klp_redirect_object(struct klp_rt_object *obj)
 	trace_klp_object_patched(obj->patch->name, klp_object_name(obj), obj->nr_funcs);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_redirect_object);
+
+/* Collect in @ips of the batch which addresses in its filter have no version. */
+VISIBLE_IF_KUNIT unsigned int klp_list_unused(struct klp_redirect_batch *batch)
+{
+	struct klp_redirect *redirect, *end = batch->slots + batch->nr_slots;
+	unsigned int nr = 0;
+
+	for (redirect = batch->slots; redirect < end; redirect++) {
+		if (redirect->batch && !rcu_access_pointer(redirect->newest))
+			batch->ips[nr++] = redirect->ip;
+	}
+	return nr;
+}
+EXPORT_SYMBOL_IF_KUNIT(klp_list_unused);
+
+/* Those @nr are not in the filter any more. */
+VISIBLE_IF_KUNIT void klp_drop_unused(struct klp_redirect_batch *batch, unsigned int nr)
+{
+	struct klp_redirect *redirect, *end = batch->slots + batch->nr_slots;
+
+	for (redirect = batch->slots; redirect < end; redirect++) {
+		if (!rcu_access_pointer(redirect->newest))
+			redirect->batch = NULL;
+	}
+	batch->nr_filtered -= nr;
+	batch->stale = false;
+}
+EXPORT_SYMBOL_IF_KUNIT(klp_drop_unused);
 
 /*
  * Give up the addresses of a batch that have no version, and the batch with the last.
@@ -483,14 +470,9 @@ int klp_redirect_object(struct klp_rt_object *obj)
  */
 static int klp_trim_batch(struct klp_redirect_batch *batch)
 {
-	struct klp_redirect *redirect, *end = batch->slots + batch->nr_slots;
-	unsigned int nr = 0;
+	unsigned int nr = klp_list_unused(batch);
 	int ret;
 
-	for (redirect = batch->slots; redirect < end; redirect++) {
-		if (redirect->batch && !rcu_access_pointer(redirect->newest))
-			batch->ips[nr++] = redirect->ip;
-	}
 	if (nr == batch->nr_filtered) {
 		list_del(&batch->node);
 		/* Waits until no task is in our handler or in the trampoline to it. */
@@ -506,12 +488,7 @@ static int klp_trim_batch(struct klp_redirect_batch *batch)
 			return ret;
 	}
 
-	for (redirect = batch->slots; redirect < end; redirect++) {
-		if (!rcu_access_pointer(redirect->newest))
-			redirect->batch = NULL;
-	}
-	batch->nr_filtered -= nr;
-	batch->stale = false;
+	klp_drop_unused(batch, nr);
 	return 0;
 }
 
@@ -535,6 +512,7 @@ void klp_redirect_trim(void)
 			klp_trim_batch(batch);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_redirect_trim);
 
 /**
  * klp_unredirect_object() - take back what klp_redirect_object() has done
@@ -558,6 +536,7 @@ void klp_unredirect_object(struct klp_rt_object *obj)
 	WRITE_ONCE(obj->patched, false);
 	trace_klp_object_unpatched(obj->patch->name, klp_object_name(obj), obj->nr_funcs);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_unredirect_object);
 
 /**
  * klp_unredirect_nops() - likewise for nothing but the nops of an object
@@ -582,9 +561,10 @@ void klp_unredirect_nops(struct klp_rt_object *obj)
 			klp_pop_version(func);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_unredirect_nops);
 
 /* Is an address of @mod in the filter of a batch? */
-static bool klp_batch_has_module(struct klp_redirect_batch *batch, struct module *mod)
+VISIBLE_IF_KUNIT bool klp_batch_has_module(struct klp_redirect_batch *batch, struct module *mod)
 {
 	struct klp_redirect *redirect, *end = batch->slots + batch->nr_slots;
 
@@ -594,6 +574,7 @@ static bool klp_batch_has_module(struct klp_redirect_batch *batch, struct module
 	}
 	return false;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_batch_has_module);
 
 /**
  * klp_redirect_forget_module() - a module goes, and its addresses with it
@@ -619,3 +600,4 @@ void klp_redirect_forget_module(struct module *mod)
 			schedule_timeout_uninterruptible(1);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_redirect_forget_module);

@@ -5,6 +5,7 @@
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/bsearch.h>
 #include <linux/hashtable.h>
 #include <linux/mm.h>
@@ -15,9 +16,12 @@
 #include "sysfs.h"
 
 DEFINE_MUTEX(klp_mutex); /* see runtime.h */
+EXPORT_SYMBOL_IF_KUNIT(klp_mutex);
 LIST_HEAD(klp_patches);
+EXPORT_SYMBOL_IF_KUNIT(klp_patches);
 LIST_HEAD(klp_disabled_patches);
 struct klp_rt_patch *klp_transition_patch;
+EXPORT_SYMBOL_IF_KUNIT(klp_transition_patch);
 
 /*
  * The modules that patches on the stack name. Most modules that come and go are

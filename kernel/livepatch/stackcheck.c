@@ -5,6 +5,7 @@
  * stack costs its depth times the logarithm of the number of functions.
  */
 
+#include <kunit/visibility.h>
 #include <linux/mm.h>
 #include <linux/sched/task_stack.h>
 #include <linux/sort.h>
@@ -134,6 +135,7 @@ struct klp_stack_table *klp_stack_table_alloc(struct klp_rt_patch *patch, int ta
 	}
 	return table;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_stack_table_alloc);
 
 /**
  * klp_stack_table_free() - free a table when nobody checks a stack with it any more
@@ -145,10 +147,11 @@ void klp_stack_table_free(struct klp_stack_table *table)
 {
 	kvfree_rcu(table, rcu);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_stack_table_free);
 
-/* The function of the table that @addr, found on a stack, returns to; or NULL. */
-static const struct klp_stack_range *klp_find_range(const struct klp_stack_table *table,
-						    unsigned long addr)
+/* Name of the function of the table that @addr, found on a stack, returns to; or NULL. */
+VISIBLE_IF_KUNIT const char *klp_stack_find(const struct klp_stack_table *table,
+					    unsigned long addr)
 {
 	const struct klp_stack_range *range;
 	unsigned int low = 0, high = table->nr;
@@ -169,19 +172,20 @@ static const struct klp_stack_range *klp_find_range(const struct klp_stack_table
 	 * instruction is a call of something that does not return.
 	 */
 	range = &table->ranges[table->ranges[low - 1].last];
-	return addr <= range->end ? range : NULL;
+	return addr <= range->end ? range->name : NULL;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_stack_find);
 
 struct klp_stack_walk {
 	const struct klp_stack_table *table;
-	const struct klp_stack_range *found;
+	const char *found;
 };
 
 static bool klp_walk_entry(void *cookie, unsigned long addr)
 {
 	struct klp_stack_walk *walk = cookie;
 
-	walk->found = klp_find_range(walk->table, addr);
+	walk->found = klp_stack_find(walk->table, addr);
 	return !walk->found;
 }
 
@@ -213,8 +217,9 @@ int klp_stack_check(const struct klp_stack_table *table, struct task_struct *tas
 	put_task_stack(task);
 
 	if (walk.found) {
-		*name = walk.found->name;
+		*name = walk.found;
 		return -EADDRINUSE;
 	}
 	return ret ? -EINVAL : 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_stack_check);

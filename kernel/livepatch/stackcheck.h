@@ -14,6 +14,10 @@ void klp_stack_table_free(struct klp_stack_table *table);
 int klp_stack_check(const struct klp_stack_table *table, struct task_struct *task,
 		    const char **name);
 
+#if IS_ENABLED(CONFIG_KUNIT)
+const char *klp_stack_find(const struct klp_stack_table *table, unsigned long addr);
+#endif
+
 /* Does this kernel find out for certain what a sleeping task has on its stack? */
 static inline bool klp_have_reliable_stack(void)
 {

@@ -4,6 +4,7 @@
  * that a later patch may have to know of.
  */
 
+#include <kunit/visibility.h>
 #include "runtime.h"
 #include "state.h"
 
@@ -83,3 +84,4 @@ bool klp_states_compatible(struct klp_patch *patch)
 	}
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_states_compatible);

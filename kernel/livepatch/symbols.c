@@ -7,6 +7,7 @@
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
+#include <kunit/visibility.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/module_symbol.h>
@@ -65,8 +66,8 @@ static int klp_count_module_symbol(void *data, const char *name, unsigned long a
 	return klp_count_vmlinux_symbol(data, addr);
 }
 
-static int klp_find_symbol(const char *objname, const char *name, unsigned long sympos,
-			   unsigned long *addr)
+VISIBLE_IF_KUNIT int klp_find_symbol(const char *objname, const char *name,
+				     unsigned long sympos, unsigned long *addr)
 {
 	struct klp_symbol sym = { .name = name, .sympos = sympos };
 	int ret;
@@ -81,6 +82,7 @@ static int klp_find_symbol(const char *objname, const char *name, unsigned long 
 		*addr = sym.addr;
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_find_symbol);
 
 /*
  * A look-up of all functions of an object. Functions that share a name stand
@@ -325,44 +327,39 @@ static bool klp_copy_part(char *to, size_t size, const char *from, const char *e
 	return true;
 }
 
-/* .klp.rela.<object>.<section> */
-static int klp_parse_section_name(const char *secname, char *objname)
+/* .klp.rela.<object>.<section>; @objname has room for MODULE_NAME_LEN. */
+VISIBLE_IF_KUNIT bool klp_split_section_name(const char *secname, char *objname)
 {
-	const char *name = secname;
+	size_t prefix = str_has_prefix(secname, KLP_RELA_PREFIX);
 
-	if (str_has_prefix(name, KLP_RELA_PREFIX)) {
-		name += strlen(KLP_RELA_PREFIX);
-		if (klp_copy_part(objname, MODULE_NAME_LEN, name, strchrnul(name, '.')))
-			return 0;
-	}
-	pr_err("section %s has an incorrectly formatted name\n", secname);
-	return -EINVAL;
+	secname += prefix;
+	return prefix && klp_copy_part(objname, MODULE_NAME_LEN, secname, strchrnul(secname, '.'));
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_split_section_name);
 
-/* .klp.sym.<object>.<symbol>,<position>; the symbol may have dots of its own. */
-static int klp_parse_symbol_name(const char *symname, char *objname, char *name,
-				 unsigned long *sympos)
+/*
+ * .klp.sym.<object>.<symbol>,<position>; the symbol may have dots of its own.
+ * @objname has room for MODULE_NAME_LEN, @name for KSYM_NAME_LEN.
+ */
+VISIBLE_IF_KUNIT bool klp_split_symbol_name(const char *symname, char *objname, char *name,
+					    unsigned long *sympos)
 {
+	size_t prefix = str_has_prefix(symname, KLP_SYM_PREFIX);
 	const char *part, *end;
 
-	if (!str_has_prefix(symname, KLP_SYM_PREFIX))
-		goto malformed;
-	part = symname + strlen(KLP_SYM_PREFIX);
+	if (!prefix)
+		return false;
+	part = symname + prefix;
 	end = strchr(part, '.');
 	if (!klp_copy_part(objname, MODULE_NAME_LEN, part, end))
-		goto malformed;
+		return false;
 	part = end + 1;
 	end = strchr(part, ',');
 	if (!klp_copy_part(name, KSYM_NAME_LEN, part, end))
-		goto malformed;
-	if (kstrtoul(end + 1, 10, sympos))
-		goto malformed;
-	return 0;
-
-malformed:
-	pr_err("symbol %s has an incorrectly formatted name\n", symname);
-	return -EINVAL;
+		return false;
+	return !kstrtoul(end + 1, 10, sympos);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_split_symbol_name);
 
 static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char *sec_objname,
 				   char *namebuf)
@@ -375,9 +372,10 @@ static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char
 		pr_err("symbol %s is not marked as a livepatch symbol\n", symname);
 		return -EINVAL;
 	}
-	ret = klp_parse_symbol_name(symname, objname, namebuf, &sympos);
-	if (ret)
-		return ret;
+	if (!klp_split_symbol_name(symname, objname, namebuf, &sympos)) {
+		pr_err("symbol %s has an incorrectly formatted name\n", symname);
+		return -EINVAL;
+	}
 
 	/*
 	 * The special sections of a livepatch module (jump labels, alternatives)
@@ -455,9 +453,10 @@ static int klp_resolve_section_of(const Elf_Shdr *sections, const char *secnames
 	char sec_objname[MODULE_NAME_LEN];
 	int ret;
 
-	ret = klp_parse_section_name(secname, sec_objname);
-	if (ret)
-		return ret;
+	if (!klp_split_section_name(secname, sec_objname)) {
+		pr_err("section %s has an incorrectly formatted name\n", secname);
+		return -EINVAL;
+	}
 
 	/* A section that is needed later must not go with the module's file. */
 	if (!(sections[index].sh_flags & SHF_ALLOC) && strcmp(sec_objname, "vmlinux")) {
@@ -615,6 +614,7 @@ err:
 	klp_symbols_release(obj);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_symbols_resolve);
 
 /**
  * klp_symbols_release() - forget the code of an object that goes
@@ -640,3 +640,4 @@ void klp_symbols_release(struct klp_rt_object *obj)
 		func->old_func = NULL;
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_symbols_release);
