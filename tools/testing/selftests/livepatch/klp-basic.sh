@@ -1051,7 +1051,7 @@ klp_main \
 	"replace a patch that replaces two others" \
 	"replace_during tasks of both sides while one patch replaces another" \
 	"replace_reversed a replacement reversed" \
-	"replace_below_reversed a patch that has replaced others disabled under another, and reversed" \
+	"replace_below_reversed a patch that may replace others reversed below a later one" \
 	"replace_target_later a patch that has replaced another, target loaded later" \
 	"veto_first pre_patch of the first object refuses" \
 	"veto_middle pre_patch of the middle object refuses" \
