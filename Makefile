@@ -75,6 +75,10 @@ bench: kernel ## times beside those of the stock kernel, over an hour; QUICK=1 t
 	@vm/kernel.sh --stock
 	@vm/bench.sh
 
+.PHONY: stress
+stress: kernel ## everything at random and at once, T=600 seconds, SEED=N to repeat
+	@vm/stress.sh
+
 .PHONY: lint
 lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files
 	@vm/lint.sh
@@ -109,8 +113,8 @@ print-kdir: ## the folder to compile modules against
 
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked host
-	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench model log \
-		$(notdir $(wildcard vm/config/*)))
+	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench \
+		model stress log $(notdir $(wildcard vm/config/*)))
 
 .PHONY: distclean
 distclean: ## remove the whole build folder

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ledger of the callbacks: a page for each patch that is in memory, which says what its
+ * callbacks were told.  Whatever does not follow from what was told before is a violation.  So is a
+ * function that runs when the callbacks say that it does not: the version of a patch before
+ * pre_patch or after post_unpatch, an older version between post_patch and pre_unpatch.
+ */
+
+#include <linux/random.h>
+#include <linux/seq_file.h>
+#include <linux/tracepoint.h>
+#include "modules.h"
+
+/* An event leads from one stage to another. */
+struct step {
+	enum stress_stage from;
+	enum stress_stage to;
+};
+
+static const struct step with_hooks[] = {
+	[STRESS_ON_PRE_PATCH] = { STRESS_IDLE, STRESS_PRE_PATCH },
+	[STRESS_ON_PATCH_HOOK_1] = { STRESS_PRE_PATCH, STRESS_PATCH_HOOK },
+	[STRESS_ON_PATCH_HOOK_2] = { STRESS_PATCH_HOOK, STRESS_PREPARED },
+	[STRESS_ON_POST_PATCH] = { STRESS_PREPARED, STRESS_LIVE },
+	[STRESS_ON_PRE_UNPATCH] = { STRESS_LIVE, STRESS_PREPARED },
+	[STRESS_ON_UNPATCH_HOOK_1] = { STRESS_PREPARED, STRESS_UNPATCH_HOOK },
+	[STRESS_ON_UNPATCH_HOOK_2] = { STRESS_UNPATCH_HOOK, STRESS_UNHOOKED },
+	[STRESS_ON_POST_UNPATCH] = { STRESS_UNHOOKED, STRESS_IDLE },
+};
+
+static const struct step without_hooks[ARRAY_SIZE(with_hooks)] = {
+	[STRESS_ON_PRE_PATCH] = { STRESS_IDLE, STRESS_PREPARED },
+	[STRESS_ON_POST_PATCH] = { STRESS_PREPARED, STRESS_LIVE },
+	[STRESS_ON_PRE_UNPATCH] = { STRESS_LIVE, STRESS_PREPARED },
+	[STRESS_ON_POST_UNPATCH] = { STRESS_PREPARED, STRESS_IDLE },
+};
+
+static const char * const event_names[ARRAY_SIZE(with_hooks)] = {
+	"pre_patch", "patch_hook 1", "patch_hook 2", "post_patch",
+	"pre_unpatch", "unpatch_hook 1", "unpatch_hook 2", "post_unpatch",
+};
+
+/* Callbacks run one at a time; pages come and go at any time. */
+static DEFINE_SPINLOCK(lock);
+static LIST_HEAD(pages);
+static u64 last_gen;
+static unsigned int veto_percent;
+
+/* All tasks run this version of each function, or a newer one. */
+static u64 live[STRESS_FUNCS];
+
+static char violation[256];
+static unsigned int violations;
+static DEFINE_SPINLOCK(violation_lock);
+
+static atomic_long_t transitions, reversed, forced, vetoes, callbacks;
+static atomic_long_t switched[6];
+static const char * const ways[ARRAY_SIZE(switched)] = {
+	"stack", "exit", "idle", "cond_resched", "fork", "force",
+};
+
+/* Only the first is kept: the others may follow from it. */
+void stress_violation(const char *fmt, ...)
+{
+	va_list args;
+
+	guard(spinlock_irqsave)(&violation_lock);
+	if (violations++)
+		return;
+	va_start(args, fmt);
+	vscnprintf(violation, sizeof(violation), fmt, args);
+	va_end(args);
+}
+
+void stress_set_veto(unsigned int percent)
+{
+	WRITE_ONCE(veto_percent, percent);
+}
+
+/* One that replaces others takes their functions back, without a word to their callbacks. */
+static u64 replacing(void)
+{
+	struct stress_patch *patch;
+	u64 gen = 0;
+
+	list_for_each_entry(patch, &pages, node) {
+		if (patch->replace && patch->stage[0] != STRESS_IDLE)
+			gen = max(gen, patch->gen);
+	}
+	return gen;
+}
+
+static void note_live(void)
+{
+	struct stress_patch *patch;
+	u64 gen, oldest;
+	unsigned int func;
+
+	lockdep_assert_held(&lock);
+	oldest = replacing();
+	for (func = 0; func < STRESS_FUNCS; func++) {
+		gen = 0;
+		list_for_each_entry(patch, &pages, node) {
+			if (patch->funcs & BIT(func) && patch->gen >= oldest &&
+			    patch->stage[stress_object(func)] == STRESS_LIVE)
+				gen = max(gen, patch->gen);
+		}
+		WRITE_ONCE(live[func], gen);
+	}
+}
+
+static bool is_owed_something(const struct stress_patch *patch)
+{
+	unsigned int i;
+
+	for (i = 0; i < STRESS_OBJECTS; i++)
+		if (patch->stage[i] != STRESS_IDLE)
+			return true;
+	return false;
+}
+
+/* Nothing is owed any more to the patches that @patch has taken the place of. */
+static void forget_older(struct stress_patch *patch)
+{
+	struct stress_patch *old;
+	unsigned int i;
+
+	list_for_each_entry(old, &pages, node) {
+		if (old->gen >= patch->gen || !is_owed_something(old))
+			continue;
+		old->forgotten = true;
+		for (i = 0; i < STRESS_OBJECTS; i++) {
+			old->stage[i] = STRESS_IDLE;
+			WRITE_ONCE(old->open[i], false);
+		}
+	}
+}
+
+static void enter_event(struct stress_patch *patch, unsigned int object, enum stress_event event)
+{
+	const struct step *step = &(patch->hooks ? with_hooks : without_hooks)[event];
+
+	guard(spinlock)(&lock);
+	if (patch->forgotten || patch->stage[object] != step->from || step->from == step->to)
+		stress_violation("%s: %s of object %u in stage %d%s", patch->name,
+				 event_names[event], object, patch->stage[object],
+				 patch->forgotten ? ", replaced" : "");
+	patch->stage[object] = step->to;
+
+	switch (event) {
+	case STRESS_ON_PRE_PATCH:
+		/* The kernel is always there, and comes first. */
+		if (!object)
+			patch->gen = ++last_gen;
+		WRITE_ONCE(patch->open[object], true);
+		break;
+	case STRESS_ON_POST_PATCH:
+		if (!object && patch->replace)
+			forget_older(patch);
+		break;
+	case STRESS_ON_POST_UNPATCH:
+		WRITE_ONCE(patch->open[object], false);
+		break;
+	default:
+		break;
+	}
+	note_live();
+}
+
+/**
+ * stress_callback() - a callback or hook is called
+ * @patch:  the page of its patch
+ * @object: the number of its object
+ * @event:  which it is
+ *
+ * Return: what it is to return.
+ */
+int stress_callback(struct stress_patch *patch, unsigned int object, enum stress_event event)
+{
+	atomic_long_inc(&callbacks);
+	if (!get_random_u32_below(8))
+		msleep(get_random_u32_below(8));
+	if (event == STRESS_ON_PRE_PATCH && get_random_u32_below(100) < READ_ONCE(veto_percent)) {
+		atomic_long_inc(&vetoes);
+		return -EUCLEAN;
+	}
+	enter_event(patch, object, event);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(stress_callback);
+
+void stress_add_patch(struct stress_patch *patch)
+{
+	guard(spinlock)(&lock);
+	list_add_tail(&patch->node, &pages);
+}
+EXPORT_SYMBOL_GPL(stress_add_patch);
+
+void stress_remove_patch(struct stress_patch *patch)
+{
+	guard(spinlock)(&lock);
+	if (is_owed_something(patch))
+		stress_violation("%s leaves, and is owed something: stages %d %d %d", patch->name,
+				 patch->stage[0], patch->stage[1], patch->stage[2]);
+	if (patch->forced)
+		stress_violation("%s leaves, though it was forced", patch->name);
+	list_del(&patch->node);
+	note_live();
+}
+EXPORT_SYMBOL_GPL(stress_remove_patch);
+
+/*
+ * A version runs.  What a forced transition excuses is asked last: it says so before it changes
+ * anything.
+ */
+void stress_check_version(const struct stress_run *run, unsigned int func,
+			  const struct stress_patch *patch)
+{
+	u64 gen = patch ? patch->gen : 0, newest = READ_ONCE(live[func]);
+
+	if (patch && !READ_ONCE(patch->open[stress_object(func)]) && !stress_excused(run))
+		stress_violation("%s: function %u runs, the callbacks have seen to its end",
+				 patch->name, func);
+	if (gen < newest && !stress_excused(run))
+		stress_violation("function %u of generation %llu runs, all should run %llu", func,
+				 gen, newest);
+}
+
+/* Trace events; what else they are told is not asked for. */
+
+static void on_complete(void *unused)
+{
+	atomic_long_inc(&transitions);
+}
+
+static void on_reverse(void *unused)
+{
+	atomic_long_inc(&reversed);
+}
+
+/* Whose code may be run for ever: the patch's own, or that of those that it replaces. */
+static void on_force(void *unused, const char *name, const char *direction)
+{
+	bool patching = !strcmp(direction, "patching");
+	struct stress_patch *patch, *old;
+
+	atomic_long_inc(&forced);
+	stress_force_begins();
+	guard(spinlock)(&lock);
+	list_for_each_entry(patch, &pages, node) {
+		if (strcmp(patch->name, name))
+			continue;
+		if (!patching)
+			patch->forced = true;
+		list_for_each_entry(old, &pages, node) {
+			if (patching && patch->replace && old->gen < patch->gen &&
+			    is_owed_something(old))
+				old->forced = true;
+		}
+	}
+}
+
+static void on_switched(void *unused, struct task_struct *task, const char *how)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		if (!strcmp(how, ways[i]))
+			atomic_long_inc(&switched[i]);
+}
+
+static const struct {
+	const char *name;
+	void *function;
+} probes[] = {
+	{ "klp_transition_complete", on_complete },
+	{ "klp_transition_reverse", on_reverse },
+	{ "klp_transition_force", on_force },
+	{ "klp_task_switched", on_switched },
+};
+
+static void probe_if_wanted(struct tracepoint *tp, void *count)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(probes); i++)
+		if (!strcmp(tp->name, probes[i].name) &&
+		    !tracepoint_probe_register(tp, probes[i].function, NULL))
+			++*(unsigned int *)count;
+}
+
+/* For good: this module is never removed. */
+int stress_ledger_begin(void)
+{
+	unsigned int count = 0;
+
+	for_each_kernel_tracepoint(probe_if_wanted, &count);
+	return count == ARRAY_SIZE(probes) ? 0 : -ENOENT;
+}
+
+/* A line of words and numbers for each; the program reads them with scanf(). */
+void stress_show_ledger(struct seq_file *m)
+{
+	struct stress_patch *patch;
+	unsigned int i;
+
+	seq_printf(m, "violations %u\n", READ_ONCE(violations));
+	if (READ_ONCE(violations))
+		seq_printf(m, "violation %s\n", violation);
+	seq_printf(m, "transitions %ld\nreversed %ld\nforced %ld\n", atomic_long_read(&transitions),
+		   atomic_long_read(&reversed), atomic_long_read(&forced));
+	seq_printf(m, "vetoes %ld\ncallbacks %ld\n", atomic_long_read(&vetoes),
+		   atomic_long_read(&callbacks));
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		seq_printf(m, "switched_%s %ld\n", ways[i], atomic_long_read(&switched[i]));
+
+	guard(spinlock)(&lock);
+	list_for_each_entry(patch, &pages, node)
+		seq_printf(m, "patch %s gen %llu funcs %u objects %u flags %d%d%d%d %d %d %d\n",
+			   patch->name, patch->gen, patch->funcs, patch->objects, patch->replace,
+			   patch->persistent, patch->forgotten, patch->forced, patch->stage[0],
+			   patch->stage[1], patch->stage[2]);
+}
