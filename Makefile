@@ -13,7 +13,7 @@ ifneq ($(OUT),)
 override OUT := $(abspath $(OUT))
 endif
 export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS BESIDE QUICK ROUNDS ONLY VARIANT \
-	N T SEED
+	N T SEED KINDS
 
 # The kernel's own make is started by scripts and must not take this one's variables for its own.
 MAKEOVERRIDES :=
@@ -78,6 +78,11 @@ bench: kernel ## times beside those of the stock kernel, over an hour; QUICK=1 t
 .PHONY: stress
 stress: kernel ## everything at random and at once, T=600 seconds, SEED=N to repeat
 	@vm/stress.sh
+
+.PHONY: faults
+faults: have-deps ## fail every allocation and every fallible call of the core, one at a time
+	@VARIANT=faults vm/kernel.sh
+	@vm/faults.sh
 
 .PHONY: lint
 lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What both livepatches begin with: callbacks and hooks that write themselves down, a letter each,
+ * and the functions that both change.
+ *
+ *	p pre_patch	h i patch_hooks		L post_patch
+ *	w pre_unpatch	u v unpatch_hooks	q post_unpatch
+ */
+
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include "faults.h"
+
+/* They are told apart by what their functions return. */
+#define FAULTS_NUMBER	((int)sizeof(KBUILD_MODNAME) * 100)
+
+static bool replace;
+module_param(replace, bool, 0444);
+MODULE_PARM_DESC(replace, "take the place of all patches enabled before");
+
+static bool persistent;
+module_param(persistent, bool, 0444);
+MODULE_PARM_DESC(persistent, "stay when disabled, to be enabled again");
+
+static void note(struct klp_object *obj, char step)
+{
+	faults_note(KBUILD_MODNAME, obj->name ?: "vmlinux", step);
+}
+
+static int pre_patch(struct klp_object *obj)
+{
+	note(obj, 'p');
+	return 0;
+}
+
+static void post_patch(struct klp_object *obj)
+{
+	note(obj, 'L');
+}
+
+static void pre_unpatch(struct klp_object *obj)
+{
+	note(obj, 'w');
+}
+
+static void post_unpatch(struct klp_object *obj)
+{
+	note(obj, 'q');
+}
+
+static int patch_hook(struct klp_object *obj)
+{
+	note(obj, 'h');
+	return 0;
+}
+
+static int patch_hook2(struct klp_object *obj)
+{
+	note(obj, 'i');
+	return 0;
+}
+
+static int unpatch_hook(struct klp_object *obj)
+{
+	note(obj, 'u');
+	return 0;
+}
+
+static int unpatch_hook2(struct klp_object *obj)
+{
+	note(obj, 'v');
+	return 0;
+}
+
+static struct klp_hook patch_hooks[] = { { patch_hook }, { patch_hook2 }, { } };
+static struct klp_hook unpatch_hooks[] = { { unpatch_hook }, { unpatch_hook2 }, { } };
+
+#define FAULTS_OBJECT(object, list)			\
+{							\
+	.name = (object),				\
+	.funcs = (list),				\
+	.callbacks = {					\
+		.pre_patch = pre_patch,			\
+		.post_patch = post_patch,		\
+		.pre_unpatch = pre_unpatch,		\
+		.post_unpatch = post_unpatch,		\
+	},						\
+	.patch_hooks = patch_hooks,			\
+	.unpatch_hooks = unpatch_hooks,			\
+}
+
+static int new_cmdline(struct seq_file *m, void *v)
+{
+	seq_printf(m, KBUILD_MODNAME " %s\n", saved_command_line_ref);
+	return 0;
+}
+
+static int new_value(void)
+{
+	return FAULTS_NUMBER + target_secret_ref;
+}
+
+/* The .c file says what is in it. */
+static struct klp_patch patch;
+
+static int __init faults_init(void)
+{
+	patch.replace = replace;
+	patch.persistent = persistent;
+	return klp_enable_patch(&patch);
+}
+
+static void __exit faults_exit(void)
+{
+}
+
+module_init(faults_init);
+module_exit(faults_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
