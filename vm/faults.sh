@@ -6,7 +6,7 @@
 #
 # ONLY='enable,disable below': only these paths.  KINDS: of s (slab), p (pages), c (calls) only
 # these; with v as well the stack of each allocation that fails is on the console, which then fails
-# the target.
+# the target.  QUICK=1: of the calls that are made for each task, only the first ones.
 
 export VARIANT=faults
 # shellcheck source=vm/common.sh
@@ -105,11 +105,12 @@ check_callees
 core=$(range "$KOBJ"/kernel/livepatch/[a-z]*.o) || die "the text of the core is not in one piece"
 kmemleak=$(range "$KOBJ/mm/kmemleak.o") || die "the text of kmemleak is not in one piece"
 
+kinds=${KINDS:-spc}${QUICK:+q}
 paths=
 IFS=, read -ra only <<<"$ONLY"
 [ -z "$ONLY" ] || paths=$(printf ' %q' "${only[@]}")
 "$VM/guest.sh" -n faults -t 14400 -- \
-	"$FAULTS/klp_faults $FAULTS/modules $SOURCE/callees $core $kmemleak '$KINDS'$paths"
+	"$FAULTS/klp_faults $FAULTS/modules $SOURCE/callees $core $kmemleak $kinds$paths"
 rc=$?
 echo "faults: $(elapsed $((SECONDS - start)))"
 [ "$rc" -eq 0 ]

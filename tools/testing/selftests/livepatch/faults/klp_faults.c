@@ -44,10 +44,11 @@
 #define PATIENCE	120	/* seconds, for what should come at once */
 #define MAX_FAILURES	5	/* enough to see what is wrong */
 #define NEVER_MORE	5000	/* points of one kind on one path */
+#define QUICK_TASKS	3	/* of the calls for each task, when there is little time */
 
 static const char *modules_dir;
 static const char *trace_dir = "/sys/kernel/tracing";
-static bool verbose;
+static bool verbose, quick;
 static unsigned int failures;
 
 /* Counts of one path, and of all. */
@@ -179,8 +180,13 @@ static const char *in_dir(const char *dir, const char *name)
 	return path;
 }
 
+/* No errno: among the answers of a callee it says that the core calls it for each task. */
+#define EACH_TASK	(-1)
+
 static const char *errno_name(int error)
 {
+	if (error == EACH_TASK)
+		return "task";
 	return error ? strerrorname_np(error) : "ok";
 }
 
@@ -1158,9 +1164,11 @@ static bool try_point(const struct point *point, const struct look *before,
 static unsigned int try_points(struct point *point, const struct look *before,
 			       const struct look *after, struct tally *tally)
 {
-	unsigned int tried = 0, missed = 0;
+	unsigned int tried = 0, missed = 0, most = NEVER_MORE;
 
-	for (point->k = 1; point->k < NEVER_MORE && missed < 2; point->k++) {
+	if (quick && point->callee && is_answer(point->callee->answers, EACH_TASK))
+		most = QUICK_TASKS;
+	for (point->k = 1; point->k <= most && missed < 2; point->k++) {
 		if (failures >= MAX_FAILURES)
 			return tried;
 		if (try_point(point, before, after, tally)) {
@@ -1247,7 +1255,8 @@ static void show_usage(void)
 	      "  DIR      where the modules are\n"
 	      "  CALLEES  which calls are made to fail, and how\n"
 	      "  START END  the text of the core, then that of kmemleak\n"
-	      "  KINDS    s slab, p pages, c calls, v show each fault in the log\n", stderr);
+	      "  KINDS    s slab, p pages, c calls, v show each fault in the log,\n"
+	      "           q of the calls for each task only the first ones\n", stderr);
 	exit(2);
 }
 
@@ -1264,6 +1273,7 @@ int main(int argc, char **argv)
 	read_callees(argv[2]);
 	text_range = argv + 3;
 	verbose = strchr(kinds, 'v');
+	quick = strchr(kinds, 'q');
 
 	injector_setup(&slab, text_range);
 	must_write(in_dir(slab.dir, "cache-filter"), "N");
