@@ -70,6 +70,10 @@ fuzz: kernel ## hostile descriptions, modules and writes to sysfs, N=1000 of eac
 stock-test: kernel ## the host's own livepatch selftests, unmodified
 	@vm/test.sh stock
 
+.PHONY: coverage
+coverage: have-deps ## which lines of kernel/livepatch/ all these tests run, on a kernel that counts
+	@vm/coverage.sh
+
 .PHONY: bench
 bench: kernel ## times beside those of the stock kernel, over an hour; QUICK=1 takes 10 minutes
 	@vm/kernel.sh --stock

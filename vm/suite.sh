@@ -58,9 +58,16 @@ idle=$(idle_option)
 case "$VARIANT" in
 ?*)	limit=$((3 * limit)) each=$((3 * each)) ;;
 esac
+command="BESIDE='$BESIDE' $VM/run-scripts.sh $options $each $dir $*"
+if [ "$VARIANT" = coverage ]; then
+	# See coverage-guest.sh.  The counts take the way that the results take.
+	command+="; rc=\$?; $VM/coverage-guest.sh; exit \$rc"
+	rm -f "$LOG/$name.gcov"
+fi
 # shellcheck disable=SC2086 # an option or none
-"$VM/guest.sh" -n "$name" -t "$limit" $idle -- "BESIDE='$BESIDE' $VM/run-scripts.sh $options $each $dir $*" |
-	tee "$LOG/$name.ktap"
+"$VM/guest.sh" -n "$name" -t "$limit" $idle -- "$command" |
+	sed -u "/^gcov:/{w $LOG/$name.gcov
+		d}" | tee "$LOG/$name.ktap"
 rc=${PIPESTATUS[0]}
 "$VM/ktap.awk" -v scripts=$# -v nested="$nested" -v totals="$totals" "$LOG/$name.ktap"
 

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+#
+# coverage.py COUNTS TREE REASONS: print which share of the lines and branches that gcovr has counted
+# has run, and each line that has not with the reason why.  Fails when a share is below its bar,
+# when a line has no reason, and when a reason has no line.
+
+import collections
+import json
+import pathlib
+import re
+import sys
+
+LINES, BRANCHES = 95, 85        # percent, at the least
+
+
+def read_reasons(path):
+    """(file, function, text of the line) -> the reasons given for it, one for each such line."""
+    reasons = collections.defaultdict(list)
+    said, ended = [], True
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line or line.startswith('#'):
+            continue
+        if not line[0].isspace():
+            said = [] if ended else said
+            said.append(line)
+            ended = False
+            continue
+        ended = True
+        place, colon, text = line.strip().partition(': ')
+        if not colon or len(place.split()) != 2:
+            sys.exit(f'{path}:{number}: not FILE FUNCTION: TEXT')
+        reasons[(*place.split(), text)].append(' '.join(said))
+    return reasons
+
+
+def functions_of(source):
+    """For each line the function that it stands in. gcov does not tell of those that are inlined."""
+    name = '-'
+    for line in source:
+        begin = re.match(r'[A-Za-z][^(=;]*?(\w+)\(', line)
+        if begin and not line.rstrip().endswith(';'):
+            name = begin[1]
+        yield name
+
+
+def share(part, whole):
+    return f'{part:5} of {whole:5}  {100 * part / whole if whole else 100:5.1f} %'
+
+
+class Tally:
+    def __init__(self):
+        self.lines = self.run = self.branches = self.taken = 0
+
+    def add(self, other):
+        self.lines += other.lines
+        self.run += other.run
+        self.branches += other.branches
+        self.taken += other.taken
+
+    def show(self, name):
+        print(f'{name:20} {share(self.run, self.lines)}    {share(self.taken, self.branches)}')
+
+
+def main():
+    counts, tree, reasons_file = (pathlib.Path(arg) for arg in sys.argv[1:])
+    reasons = read_reasons(reasons_file)
+    total = Tally()
+    missed = collections.defaultdict(list)
+    bare = []
+
+    print(f'{"":20} {"lines":22}    branches')
+    for file in sorted(json.loads(counts.read_text())['files'], key=lambda file: file['file']):
+        path = pathlib.Path(file['file'])
+        source = (tree / path).read_text().splitlines()
+        functions = list(functions_of(source))
+        tally = Tally()
+        for line in file['lines']:
+            if line['gcovr/noncode'] or line['gcovr/excluded']:
+                continue
+            number = line['line_number']
+            tally.lines += 1
+            tally.branches += len(line['branches'])
+            tally.taken += sum(branch['count'] > 0 for branch in line['branches'])
+            if line['count']:
+                tally.run += 1
+                continue
+            text = source[number - 1].strip()
+            function = functions[number - 1]
+            given = reasons.get((path.name, function, text))
+            if given:
+                missed[given.pop()].append(f'{path.name}:{number} {function}: {text}')
+            else:
+                bare.append(f'{path.name} {function}: {text}')
+        tally.show(path.name)
+        total.add(tally)
+    total.show('all')
+
+    print('\nWhat has not run:')
+    for reason, lines in missed.items():
+        print(f'\n  {reason}')
+        for line in lines:
+            print(f'    {line}')
+
+    wrong = []
+    wrong += [f'no reason is given for: {line}' for line in bare]
+    wrong += [f'it has run, or is not there: {" ".join(key[:2])}: {key[2]}'
+              for key, given in reasons.items() for _ in given]
+    if 100 * total.run < LINES * total.lines:
+        wrong.append(f'less than {LINES} % of the lines')
+    if 100 * total.taken < BRANCHES * total.branches:
+        wrong.append(f'less than {BRANCHES} % of the branches')
+    print()
+    for line in wrong:
+        print(f'coverage: {line}')
+    if wrong:
+        sys.exit('coverage: FAILED')
+    print(f'coverage: {100 * total.run / total.lines:.1f} % of the lines, '
+          f'{100 * total.taken / total.branches:.1f} % of the branches')
+
+
+main()
