@@ -380,7 +380,8 @@ rela_broken()
 {
 	local option=$1 line="livepatch: relocation N for object '$T' $2" numbers
 
-	numbers='s/^\(livepatch: relocation\) [0-9]*/\1 N/; s/ symbol [0-9]* of [0-9]*$/ symbol N of N/'
+	numbers='s/^\(livepatch: relocation\) [0-9]*/\1 N/'
+	numbers+='; s/ symbol [0-9]* of [0-9]*$/ symbol N of N/'
 	klp_mkrela "$option" "$T" "${KLP_KO[$R]}" "$KLP_TMP/$R.ko"
 	klp_load $T
 	klp_mark
