@@ -45,7 +45,7 @@ range()
 # What the core calls of other objects, or across its own.
 list_callees()
 {
-	objdump -dr "$KOBJ"/kernel/livepatch/*.o | awk '
+	objdump -dr "${core_objects[@]}" | awk '
 		/^ *[0-9a-f]+:\t[0-9a-f][0-9a-f] / {
 			split($0, part, "\t")
 			branch = part[3] ~ /^(call|j[a-z]+|notrack jmp) /
@@ -101,8 +101,10 @@ start=$SECONDS
 export -f build kmake
 export LINUX KOBJ FAULTS SOURCE MKRELA
 run_step faults-modules "building modules" bash -ec build
+# Not what lies beside them and goes into modules.
+mapfile -t core_objects < <(ar t "$KOBJ/kernel/livepatch/built-in.a")
 check_callees
-core=$(range "$KOBJ"/kernel/livepatch/[a-z]*.o) || die "the text of the core is not in one piece"
+core=$(range "${core_objects[@]}") || die "the text of the core is not in one piece"
 kmemleak=$(range "$KOBJ/mm/kmemleak.o") || die "the text of kmemleak is not in one piece"
 
 kinds=${KINDS:-spc}${QUICK:+q}
