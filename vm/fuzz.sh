@@ -35,6 +35,7 @@ export FUZZ SELFTESTS LINUX KOBJ ROOT
 
 lock_build
 run_step fuzz-build "building the fuzzer" bash -ec build
+exec 9>&-	# what follows builds nothing
 echo "seed $seed: make fuzz N=$times T=$seconds SEED=$seed does the same again"
 # shellcheck disable=SC2046 # an option or none
 exec "$VM/guest.sh" -n fuzz -t $((300 + seconds + times * 2)) $(idle_option) -- \

@@ -612,7 +612,10 @@ static void change_symbol(struct elf *elf)
 		symbol->st_value = random_number();
 }
 
-/* Changes one to three things; false when the module has become one that none of this is in. */
+/*
+ * Changes one to three things. RELA has four sections and four symbols of the kind that is looked
+ * for, so that there is always one left.
+ */
 static void mutate(struct elf *elf)
 {
 	int changes = 1 + below(3);
