@@ -122,8 +122,8 @@ print-kdir: ## the folder to compile modules against
 
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked host
-	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench \
-		model stress log $(notdir $(wildcard vm/config/*)))
+	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench fuzz \
+		model stress tools log $(notdir $(wildcard vm/config/*)))
 
 .PHONY: distclean
 distclean: ## remove the whole build folder

@@ -21,9 +21,12 @@ own)
 			[ -x "$script" ] && set -- "$@" "${script##*/}"
 		done
 	fi
+	# Not beside the scripts: another target that lays our tree in meanwhile takes from there
+	# what is not of it.
+	mkdir -p "$KHOME/tools"
 	for tool in "$dir"/klp_*.c; do
-		[ -e "$tool" ] || continue
-		gcc -O2 -Wall -o "${tool%.c}" "$tool" || die "cannot compile $tool"
+		gcc -O2 -Wall -o "$KHOME/tools/$(basename "$tool" .c)" "$tool" ||
+			die "cannot compile $tool"
 	done
 	;;
 stock)
@@ -58,7 +61,7 @@ idle=$(idle_option)
 case "$VARIANT" in
 ?*)	limit=$((3 * limit)) each=$((3 * each)) ;;
 esac
-command="BESIDE='$BESIDE' $VM/run-scripts.sh $options $each $dir $*"
+command="BESIDE='$BESIDE' KLP_TOOLS=$KHOME/tools $VM/run-scripts.sh $options $each $dir $*"
 if [ "$VARIANT" = coverage ]; then
 	# See coverage-guest.sh.  The counts take the way that the results take.
 	command+="; rc=\$?; $VM/coverage-guest.sh; exit \$rc"

@@ -693,10 +693,11 @@ klp_release()
 
 # --- tools --------------------------------------------------------------------------------------
 
-# klp_tool NAME: finds the program, compiled here if need be; its path is then in KLP_TOOL
+# klp_tool NAME: finds the program, compiled here if need be; its path is then in KLP_TOOL.  They may
+# have been built in another folder, KLP_TOOLS.
 klp_tool()
 {
-	KLP_TOOL=$KLP_DIR/$1
+	KLP_TOOL=${KLP_TOOLS:-$KLP_DIR}/$1
 	[ ! -x "$KLP_TOOL" ] || return 0
 	KLP_TOOL=$KLP_TMP/$1
 	[ -x "$KLP_TOOL" ] || ${CC:-cc} -o "$KLP_TOOL" "$KLP_DIR/$1.c" 2>/dev/null ||
