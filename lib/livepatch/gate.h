@@ -15,6 +15,7 @@
 
 struct gate {
 	bool closed;
+	bool interruptible;
 	atomic_t waiting;
 };
 
@@ -22,8 +23,10 @@ struct gate {
 static DECLARE_WAIT_QUEUE_HEAD(gate_queue);
 
 /*
- * Inlined, so that the function that calls it is what the task is found asleep in; a signal ends
- * the wait, or a failing script would leave tasks that nobody can get rid of.
+ * Inlined, so that the function that calls it is what the task is found asleep in.  A signal that
+ * kills ends the wait, or a failing script would leave tasks that nobody can get rid of; the one that
+ * the core sends after some seconds does only where the gate says so, or a slow machine could not
+ * keep a task there.
  */
 static __always_inline int gate_pass(struct gate *gate)
 {
@@ -33,7 +36,10 @@ static __always_inline int gate_pass(struct gate *gate)
 		return 0;
 
 	atomic_inc(&gate->waiting);
-	ret = wait_event_interruptible(gate_queue, !READ_ONCE(gate->closed));
+	if (gate->interruptible)
+		ret = wait_event_interruptible(gate_queue, !READ_ONCE(gate->closed));
+	else
+		ret = wait_event_killable(gate_queue, !READ_ONCE(gate->closed));
 	atomic_dec(&gate->waiting);
 
 	return ret;

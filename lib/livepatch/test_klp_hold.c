@@ -22,6 +22,9 @@ MODULE_PARM_DESC(hold, "keep readers of the /proc file asleep");
 module_param_cb(held, &gate_waiting_ops, &gate, 0444);
 MODULE_PARM_DESC(held, "number of readers asleep now");
 
+module_param_named(interruptible, gate.interruptible, bool, 0444);
+MODULE_PARM_DESC(interruptible, "let any signal wake them");
+
 static bool nap;
 module_param(nap, bool, 0444);
 MODULE_PARM_DESC(nap, "run a thread that sleeps in test_klp_hold_nap()");

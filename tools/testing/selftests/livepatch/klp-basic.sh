@@ -578,7 +578,7 @@ t_force_unpatching()
 
 t_signal()
 {
-	klp_load $H
+	klp_load $H interruptible=1
 	klp_hold $H
 	klp_mark
 	klp_load $P objects=$H:hold
