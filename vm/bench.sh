@@ -56,7 +56,7 @@ build()
 		printf '#define BENCH_NUMBER %d\n#include "bench_many.h"\n' "$i" \
 			>"$dir/bench_many_$i.c"
 	done
-	gcc -O2 -Wall -o "$dir/klp_bench" "$dir/klp_bench.c"
+	gcc -O2 -Wall -o "$dir/klp_bench" "$SOURCE/klp_bench.c"
 	kmake M="$dir" modules
 }
 
@@ -149,7 +149,8 @@ run_guests()
 mkdir -p "$BENCH"
 mem=1G
 begin=$SECONDS
-modules_of=$(cat "$BUILD/kernel.stamp" "$BUILD/stock/kernel.stamp" "$SOURCE"/* "$0" | sha256sum)
+modules_of=$(cat "$BUILD/kernel.stamp" "$BUILD/stock/kernel.stamp" "$SOURCE"/* \
+	"$SOURCE/../klp_guest.h" "$0" | sha256sum)
 if [ "$modules_of" != "$(cat "$BENCH/.stamp" 2>/dev/null)" ]; then
 	echo "choosing functions of vmlinux that nothing calls ..."
 	choose_unused || die "there are not enough of them: see $BENCH/unused.new"

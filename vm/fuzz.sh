@@ -23,7 +23,7 @@ build()
 	rm -rf "$FUZZ"
 	mkdir -p "$FUZZ"
 	cp "$SELFTESTS"/fuzz/{Makefile,*.[ch]} "$FUZZ"
-	gcc -O2 -Wall -o "$FUZZ/klp_fuzz" "$FUZZ/klp_fuzz.c"
+	gcc -O2 -Wall -o "$FUZZ/klp_fuzz" "$SELFTESTS/fuzz/klp_fuzz.c"
 	kmake M="$FUZZ" modules
 	installed=$(find "$ROOT/lib/modules" -name test_klp_target.ko)
 	cp "$installed" "$FUZZ"

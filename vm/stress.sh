@@ -19,11 +19,11 @@ build()
 	rm -rf "$STRESS"
 	mkdir -p "$STRESS"
 	cp "$SOURCE"/{Makefile,*.[ch]} "$STRESS"
-	gcc -O2 -Wall -pthread -o "$STRESS/klp_stress" "$STRESS/klp_stress.c"
+	gcc -O2 -Wall -pthread -o "$STRESS/klp_stress" "$SOURCE/klp_stress.c"
 	kmake M="$STRESS" modules
 }
 
-modules_of=$(cat "$STAMP" "$SOURCE"/* "$0" | sha256sum)
+modules_of=$(cat "$STAMP" "$SOURCE"/* "$SOURCE/../klp_guest.h" "$0" | sha256sum)
 if [ "$modules_of" != "$(cat "$STRESS/.stamp" 2>/dev/null)" ]; then
 	export -f build kmake
 	export STRESS SOURCE LINUX KOBJ

@@ -4,14 +4,9 @@
  * "parent PID: TEXT" and "child PID: TEXT", and sleep until they are killed.
  */
 #define _GNU_SOURCE
-#include <err.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <unistd.h>
+#include "klp_guest.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE	0x100000
@@ -20,17 +15,11 @@
 static void say(const char *who, const char *path)
 {
 	char text[4096], line[4200];
-	int fd = open(path, O_RDONLY);
 	ssize_t n;
 
-	if (fd < 0)
+	if (!read_file(path, text, sizeof(text)))
 		err(2, "%s", path);
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		err(2, "%s", path);
-	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
-	close(fd);
 
 	/* One write, lest the two mix. */
 	n = snprintf(line, sizeof(line), "%s %d: %s\n", who, getpid(), text);

@@ -11,14 +11,9 @@
  * that have moved away leave R_X86_64_NONE (which is 0 on every architecture) behind.  A string
  * table that grows is written anew.
  */
-#include <err.h>
 #include <linux/elf.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "klp_guest.h"
 
 /* A flag of relocation sections that the kernel does not care about: sh_info is a section. */
 #ifndef SHF_INFO_LINK
@@ -123,21 +118,13 @@ static struct table copy_section(const struct elf64_shdr *section)
 	return table;
 }
 
-static void read_file(const char *path)
+static void read_module(const char *path)
 {
+	struct image image = read_image(path);
 	struct elf64_hdr *header;
-	char buffer[65536];
-	size_t length;
-	FILE *in;
 
-	in = fopen(path, "rb");
-	if (!in)
-		err(1, "%s", path);
-	while ((length = fread(buffer, 1, sizeof(buffer), in)) > 0)
-		grow(&file, buffer, length);
-	if (ferror(in))
-		err(1, "%s", path);
-	fclose(in);
+	grow(&file, image.data, image.size);
+	munmap(image.data, image.size);
 
 	header = (struct elf64_hdr *)file.data;
 	if (file.size < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
@@ -155,7 +142,7 @@ static void read_file(const char *path)
 	section_names = copy_section(&sections[header->e_shstrndx]);
 }
 
-static void write_file(const char *path)
+static void write_module(const char *path)
 {
 	struct elf64_hdr *header = (struct elf64_hdr *)file.data;
 	struct elf64_shdr *names = &sections[header->e_shstrndx];
@@ -365,12 +352,12 @@ int main(int argc, char **argv)
 	if (argc - optind != 2)
 		show_help();
 
-	read_file(argv[optind]);
+	read_module(argv[optind]);
 	if (module_name)
 		rename_module(module_name);
 	else
 		make_relas();
-	write_file(argv[optind + 1]);
+	write_module(argv[optind + 1]);
 
 	return 0;
 }

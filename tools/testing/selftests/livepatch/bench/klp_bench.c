@@ -19,26 +19,13 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "../klp_guest.h"
 #include "bench.h"
 
 #define LATE		500	/* a function that no other patch of the step has: LATE + N */
@@ -51,23 +38,6 @@ static const char *modules;
 static int threads;		/* how many sleep */
 static pid_t sleepers;		/* the process they are in */
 static int kmsg = -1;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void pause_for(double seconds)
-{
-	struct timespec t = { .tv_sec = seconds };
-
-	t.tv_nsec = (seconds - t.tv_sec) * 1e9;
-	while (nanosleep(&t, &t))
-		;
-}
 
 /* Waiting must not take much of a processor from what is waited for. */
 static void pause_between_looks(double since)
@@ -92,74 +62,22 @@ static void tell(const char *key, int functions, double value)
 	fflush(stdout);
 }
 
-/* For the moment: the fourth call from here takes the place of this one. */
-static char *format(const char *fmt, ...)
+static void must_write(const char *path, const char *text)
 {
-	static char text[4][PATH_MAX];
-	static int turn;
-	va_list ap;
-
-	turn = (turn + 1) % 4;
-	va_start(ap, fmt);
-	vsnprintf(text[turn], sizeof(text[turn]), fmt, ap);
-	va_end(ap);
-	return text[turn];
-}
-
-/* Reads a file that may be absent: then false. */
-static bool read_file(const char *path, char *text, size_t size)
-{
-	ssize_t n;
-	int fd;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, size - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd;
-
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+	if (write_file(path, text))
 		err(1, "%s", path);
-	close(fd);
 }
 
-/* Modules: from memory, so that no time is spent reading the file. */
-
-struct image {
-	void *data;
-	size_t size;
-};
+/* Modules. */
 
 static struct image read_module(const char *name)
 {
-	struct image image;
-	struct stat st;
-	char *path;
-	int fd;
-
-	path = format("%s/bench_%s.ko", modules, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		err(1, "%s", path);
-	image.size = st.st_size;
-	image.data = mmap(NULL, image.size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (image.data == MAP_FAILED)
-		err(1, "%s", path);
-	close(fd);
-	return image;
+	return read_image(format("%s/bench_%s.ko", modules, name));
 }
 
 static void load_module(const char *name, struct image image, const char *params)
 {
-	if (syscall(SYS_init_module, image.data, image.size, params))
+	if (load_image(image, params))
 		err(1, "load bench_%s %s", name, params);
 }
 
@@ -176,7 +94,7 @@ static void unload_module(const char *name)
 {
 	double start = now();
 
-	while (syscall(SYS_delete_module, format("bench_%s", name), O_NONBLOCK)) {
+	while (remove_module(format("bench_%s", name))) {
 		if ((errno != EAGAIN && errno != EBUSY) || now() - start > 300)
 			err(1, "unload bench_%s", name);
 		pause_between_looks(start);
@@ -187,31 +105,31 @@ static void unload_module(const char *name)
 
 static char *patch_file(const char *name, const char *file)
 {
-	return format("/sys/kernel/livepatch/bench_%s%s", name, file);
+	return format(SYSFS "/bench_%s/%s", name, file);
 }
 
 static bool in_transition(const char *name)
 {
-	char text[8];
+	long transition = read_number(patch_file(name, "transition"));
 
-	if (!read_file(patch_file(name, "/transition"), text, sizeof(text)))
+	if (transition < 0)
 		errx(1, "bench_%s is not enabled", name);
-	return text[0] == '1';
+	return transition;
 }
 
 static bool is_gone(const char *name)
 {
-	return access(patch_file(name, ""), F_OK);
+	return !is_there(format("bench_%s", name));
 }
 
 /* When klp_enable_patch() was called. */
 static double start_of(const char *name)
 {
-	char text[32];
+	long started = read_number(format("/sys/module/bench_%s/parameters/started", name));
 
-	if (!read_file(format("/sys/module/bench_%s/parameters/started", name), text, sizeof(text)))
+	if (started < 0)
 		err(1, "bench_%s: no start", name);
-	return atoll(text) / 1e9;
+	return started / 1e9;
 }
 
 static void forget_log(void)
@@ -279,7 +197,7 @@ static double disable_time(const char *name)
 
 	pause_by_chance();
 	start = now();
-	write_file(patch_file(name, "/enabled"), "0");
+	must_write(patch_file(name, "enabled"), "0");
 	while (!is_gone(name)) {
 		if (now() - start > 900)
 			errx(1, "bench_%s does not go", name);
@@ -330,8 +248,8 @@ static void start_threads(int wanted)
 		return;
 
 	/* By default both are less than memory would hold. */
-	write_file("/proc/sys/kernel/threads-max", format("%d", wanted + 10000));
-	write_file("/proc/sys/kernel/pid_max", format("%d", wanted + 40000));
+	must_write("/proc/sys/kernel/threads-max", format("%d", wanted + 10000));
+	must_write("/proc/sys/kernel/pid_max", format("%d", wanted + 40000));
 	if (setrlimit(RLIMIT_NPROC, &many))
 		err(1, "number of processes");
 	if (pipe(ready))
@@ -599,9 +517,9 @@ static double free_bytes(void)
 	FILE *f;
 
 	pause_for(1);
-	write_file("/proc/sys/vm/drop_caches", "3");
+	must_write("/proc/sys/vm/drop_caches", "3");
 	pause_for(0.5);
-	write_file("/proc/sys/vm/stat_refresh", "1");
+	must_write("/proc/sys/vm/stat_refresh", "1");
 	f = fopen("/proc/zoneinfo", "r");
 	if (!f)
 		err(1, "/proc/zoneinfo");
@@ -780,9 +698,9 @@ int main(int argc, char **argv)
 	modules = argv[1];
 	srand48(time(NULL));
 	/* That a core keeps a processor or a lock for minutes is a result here and no failure. */
-	write_file("/proc/sys/kernel/soft_watchdog", "0");
-	write_file("/proc/sys/kernel/hung_task_timeout_secs", "0");
-	write_file("/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", "1");
+	must_write("/proc/sys/kernel/soft_watchdog", "0");
+	must_write("/proc/sys/kernel/hung_task_timeout_secs", "0");
+	must_write("/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", "1");
 	load_file("target");
 	load_file("call");
 	other = read_module("other");

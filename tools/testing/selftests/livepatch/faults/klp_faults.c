@@ -17,22 +17,10 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#include "../klp_guest.h"
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
-#define SYSFS		"/sys/kernel/livepatch"
 #define DEBUGFS		"/sys/kernel/debug"
 #define LEDGER		"/proc/faults_ledger"
 #define ARM		"/sys/module/faults_calls/parameters/arm"
@@ -65,19 +53,6 @@ static struct tally total;
 
 /* --- small things ----------------------------------------------------------------------------- */
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-static void nap(void)
-{
-	usleep(3000);
-}
-
 /* Text that grows. */
 struct text {
 	char *data;
@@ -98,14 +73,14 @@ static void text_add(struct text *text, const char *data, size_t len)
 	text->data[text->len] = '\0';
 }
 
-static void text_printf(struct text *text, const char *format, ...)
+static void text_printf(struct text *text, const char *fmt, ...)
 {
 	va_list args;
 	char *line;
 	int len;
 
-	va_start(args, format);
-	len = vasprintf(&line, format, args);
+	va_start(args, fmt);
+	len = vasprintf(&line, fmt, args);
 	va_end(args);
 	if (len < 0)
 		err(1, "no memory");
@@ -137,34 +112,18 @@ static void must_read(struct text *text, const char *path)
 	text_add(text, "", 0);
 }
 
-static long read_number(const char *path)
+static long must_read_number(const char *path)
 {
-	struct text text = {};
-	long number;
+	char text[32];
 
-	must_read(&text, path);
-	number = strtol(text.data, NULL, 0);
-	free(text.data);
-	return number;
-}
-
-/* Returns an errno, or 0. */
-static int try_write(const char *path, const char *value)
-{
-	int fd, ret = 0;
-
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return errno;
-	if (write(fd, value, strlen(value)) < 0)
-		ret = errno;
-	close(fd);
-	return ret;
+	if (!read_file(path, text, sizeof(text)))
+		err(1, "%s", path);
+	return strtol(text, NULL, 0);
 }
 
 static void must_write(const char *path, const char *value)
 {
-	int ret = try_write(path, value);
+	int ret = write_file(path, value);
 
 	if (ret)
 		errx(1, "%s: cannot write '%s': %s", path, value, strerror(ret));
@@ -172,12 +131,7 @@ static void must_write(const char *path, const char *value)
 
 static const char *in_dir(const char *dir, const char *name)
 {
-	static char paths[4][256];
-	static unsigned int next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
-	return path;
+	return format("%s/%s", dir, name);
 }
 
 /* No errno: among the answers of a callee it says that the core calls it for each task. */
@@ -208,35 +162,28 @@ static long parse_value(const char *text)
 
 /* --- modules and patches ---------------------------------------------------------------------- */
 
-struct image {
+static struct {
 	const char *name;
-	struct text file;
-};
-
-static struct image images[8];
+	struct image image;
+} images[8];
 
 /* Modules are read once: the file system is none of our business. */
-static const struct text *module_image(const char *name)
+static struct image module_image(const char *name)
 {
-	struct image *image = images;
+	unsigned int i = 0;
 
-	while (image->name && strcmp(image->name, name))
-		image++;
-	if (!image->name) {
-		char path[256];
-
-		snprintf(path, sizeof(path), "%s/%s.ko", modules_dir, name);
-		must_read(&image->file, path);
-		image->name = name;
+	while (images[i].name && strcmp(images[i].name, name))
+		i++;
+	if (!images[i].name) {
+		images[i].image = read_image(format("%s/%s.ko", modules_dir, name));
+		images[i].name = name;
 	}
-	return &image->file;
+	return images[i].image;
 }
 
 static int load(const char *name, const char *params)
 {
-	const struct text *image = module_image(name);
-
-	return syscall(SYS_init_module, image->data, image->len, params) ? errno : 0;
+	return load_image(module_image(name), params);
 }
 
 static void must_load(const char *name, const char *params)
@@ -247,22 +194,15 @@ static void must_load(const char *name, const char *params)
 		errx(1, "cannot load %s: %s", name, strerror(ret));
 }
 
-static bool loaded(const char *name)
-{
-	return !access(in_dir("/sys/module", name), F_OK);
-}
-
 /* A reference that a worker is about to put is waited for. */
 static int unload(const char *name)
 {
 	double deadline = now() + PATIENCE;
+	int ret;
 
-	while (syscall(SYS_delete_module, name, O_NONBLOCK)) {
-		if (errno != EAGAIN || now() > deadline)
-			return errno;
-		nap();
-	}
-	return 0;
+	while ((ret = remove_module(name)) == EAGAIN && now() <= deadline)
+		pause_for(0.003);
+	return ret;
 }
 
 static void must_unload(const char *name)
@@ -275,32 +215,18 @@ static void must_unload(const char *name)
 
 static const char *patch_file(const char *patch, const char *file)
 {
-	static char path[256];
-
-	snprintf(path, sizeof(path), SYSFS "/%s/%s", patch, file);
-	return path;
-}
-
-static bool installed(const char *patch)
-{
-	return !access(in_dir(SYSFS, patch), F_OK);
+	return format(SYSFS "/%s/%s", patch, file);
 }
 
 static bool enabled(const char *patch)
 {
-	return installed(patch) && read_number(patch_file(patch, "enabled"));
+	return is_there(patch) && must_read_number(patch_file(patch, "enabled"));
 }
 
 /* The number in a file of a patch, -1 when it has gone meanwhile. */
 static long patch_number(const char *patch, const char *file)
 {
-	struct text text = {};
-	long number = -1;
-
-	if (text_read(&text, patch_file(patch, file)) && text.len)
-		number = strtol(text.data, NULL, 0);
-	free(text.data);
-	return number;
+	return read_number(patch_file(patch, file));
 }
 
 /* The patch that stays when it is disabled. */
@@ -314,7 +240,7 @@ static void settle(void)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		while (installed(patches[i])) {
+		while (is_there(patches[i])) {
 			bool stays = !strcmp(patches[i], persistent_patch) ||
 				     patch_number(patches[i], "enabled") == 1;
 
@@ -322,14 +248,14 @@ static void settle(void)
 				break;
 			if (now() > deadline)
 				errx(1, "%s stays in transition", patches[i]);
-			nap();
+			pause_for(0.003);
 		}
 	}
 }
 
 static int set_enabled(const char *patch, const char *value)
 {
-	int ret = try_write(patch_file(patch, "enabled"), value);
+	int ret = write_file(patch_file(patch, "enabled"), value);
 
 	settle();
 	return ret;
@@ -369,12 +295,12 @@ static void clean_up(void)
 	for (i = 0; i < 2; i++) {
 		if (enabled(patches[i]))
 			must_set_enabled(patches[i], "0");
-		if (loaded(patches[i]))
+		if (is_loaded(patches[i]))
 			must_unload(patches[i]);
 	}
-	if (loaded(TARGET))
+	if (is_loaded(TARGET))
 		must_unload(TARGET);
-	if (loaded(TARGET2))
+	if (is_loaded(TARGET2))
 		must_unload(TARGET2);
 	persistent_patch = "";
 }
@@ -604,7 +530,7 @@ static enum verdict look_until(const struct look *wanted)
 		verdict = compare(wanted, &got);
 		if (verdict == SAME || now() > start + (verdict == LEFTOVER ? 1 : 10))
 			return verdict;
-		usleep(100000);
+		pause_for(0.1);
 	}
 }
 
@@ -698,7 +624,7 @@ static void injector_fill(struct injector *injector, char **range)
 	must_write(in_dir(injector->dir, "task-filter"), "Y");
 	must_write(in_dir(injector->dir, "require-start"), "0");
 	must_write(in_dir(injector->dir, "require-end"), "0xffffffffffffffff");
-	while (read_number(in_dir(injector->dir, "times"))) {
+	while (must_read_number(in_dir(injector->dir, "times"))) {
 		set_victim(victim, "1");
 		if (!pipe(fds)) {
 			if (write(fds[1], page, sizeof(page)) < 0 && errno != ENOMEM)
@@ -719,7 +645,7 @@ static char **text_range;
 /* Has it failed something? */
 static bool injector_disarm(struct injector *injector)
 {
-	bool fired = !read_number(in_dir(injector->dir, "times"));
+	bool fired = !must_read_number(in_dir(injector->dir, "times"));
 
 	if (!fired && injector->interval > 1)
 		injector_fill(injector, text_range);
@@ -740,7 +666,7 @@ static void callee_arm(const struct callee *callee, unsigned int k)
 
 static bool callee_disarm(void)
 {
-	bool fired = read_number(ARM) <= 0;
+	bool fired = must_read_number(ARM) <= 0;
 
 	must_write(ARM, "\n");
 	return fired;
@@ -945,12 +871,12 @@ static void setup_nothing(void)
 
 static int operate_shadow(void)
 {
-	return try_write(LEDGER, "alloc");
+	return write_file(LEDGER, "alloc");
 }
 
 static int operate_shadow_get(void)
 {
-	return try_write(LEDGER, "get");
+	return write_file(LEDGER, "get");
 }
 
 static void undo_shadow(void)
@@ -1010,15 +936,15 @@ struct point {
 	unsigned int k;
 };
 
-static void fail(const struct point *point, const char *format, ...)
+static void fail(const struct point *point, const char *fmt, ...)
 {
 	va_list args;
 
 	printf("  FAILED: %s, %s %u: ", point->path->name,
 	       point->callee ? point->callee->name : point->injector->dir + strlen(DEBUGFS "/"),
 	       point->k);
-	va_start(args, format);
-	vprintf(format, args);
+	va_start(args, fmt);
+	vprintf(fmt, args);
 	va_end(args);
 	printf("\n");
 	failures++;

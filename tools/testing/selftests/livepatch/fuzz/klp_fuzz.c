@@ -19,28 +19,13 @@
 
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/elf.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "../klp_guest.h"
 
-#define SYSFS			"/sys/kernel/livepatch"
 #define ENABLED_FUNCTIONS	"/sys/kernel/tracing/enabled_functions"
 #define PATCHES			3	/* modules fuzz_patch_N */
 #define RELA_MODULE		"test_klp_rela"
@@ -60,30 +45,9 @@ static const char *phase = "start";
 /* Results of one phase, by errno; 0 is accepted. */
 static unsigned long answers[4096];
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void pause_for(double seconds)
-{
-	struct timespec t = { .tv_sec = seconds };
-
-	t.tv_nsec = (seconds - t.tv_sec) * 1e9;
-	while (nanosleep(&t, &t))
-		;
-}
-
-/* xorshift64*, so that a seed means the same everywhere. */
 static uint64_t random_number(void)
 {
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dULL;
+	return next_random(&state);
 }
 
 static uint64_t below(uint64_t limit)
@@ -117,58 +81,15 @@ static void fail(const char *fmt, ...)
 	exit(1);
 }
 
-/* For the moment: the fourth call from here takes the place of this one. */
-static char *format(const char *fmt, ...)
-{
-	static char text[4][PATH_MAX];
-	static int turn;
-	va_list ap;
-
-	turn = (turn + 1) % 4;
-	va_start(ap, fmt);
-	vsnprintf(text[turn], sizeof(text[turn]), fmt, ap);
-	va_end(ap);
-	return text[turn];
-}
-
-/* Modules. */
-
-struct image {
-	char *data;
-	size_t size;
-};
-
-static struct image read_image(const char *path)
-{
-	struct image image;
-	struct stat st;
-	int fd;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		err(1, "%s", path);
-	image.size = st.st_size;
-	image.data = malloc(image.size);
-	if (!image.data || read(fd, image.data, image.size) != (ssize_t)image.size)
-		err(1, "%s", path);
-	close(fd);
-	return image;
-}
-
-/* Returns 0 or an errno. */
-static int load_image(struct image image, const char *params)
-{
-	return syscall(SYS_init_module, image.data, image.size, params) ? errno : 0;
-}
-
-/* Likewise. A livepatch is in use for a moment after its directory has gone. */
+/* Returns 0 or an errno.  A livepatch is in use for a moment after its directory has gone. */
 static int unload(const char *name)
 {
 	double start = now();
+	int ret;
 
-	while (syscall(SYS_delete_module, name, O_NONBLOCK)) {
-		if ((errno != EAGAIN && errno != EBUSY) || now() - start > PATIENCE)
-			return errno;
+	while ((ret = remove_module(name))) {
+		if ((ret != EAGAIN && ret != EBUSY) || now() - start > PATIENCE)
+			return ret;
 		pause_for(0.002);
 	}
 	return 0;
@@ -176,43 +97,11 @@ static int unload(const char *name)
 
 /* Livepatches. */
 
-static bool file_says(const char *path, char wanted)
-{
-	char c = 0;
-	int fd;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	if (read(fd, &c, 1) != 1)
-		c = 0;
-	close(fd);
-	return c == wanted;
-}
-
-static int write_file(const char *path, const void *data, size_t size)
-{
-	int fd, ret = 0;
-
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	if (write(fd, data, size) < 0)
-		ret = errno;
-	close(fd);
-	return ret;
-}
-
-static bool is_there(const char *patch)
-{
-	return !access(format(SYSFS "/%s", patch), F_OK);
-}
-
 static void wait_for_transition(const char *patch)
 {
 	double start = now();
 
-	while (file_says(format(SYSFS "/%s/transition", patch), '1')) {
+	while (read_number(format(SYSFS "/%s/transition", patch)) == 1) {
 		if (now() - start > PATIENCE)
 			fail("the transition of %s does not end", patch);
 		pause_for(0.002);
@@ -234,9 +123,9 @@ static bool disable(const char *patch)
 
 	while (is_there(patch)) {
 		wait_for_transition(patch);
-		if (file_says(enabled, '0'))
+		if (!read_number(enabled))
 			return true;
-		ret = write_file(enabled, "0", 1);
+		ret = write_file(enabled, "0");
 		disabled |= !ret;
 		/* Another one's transition, or this one has just been replaced. */
 		if (ret && ret != EBUSY && ret != ENOENT && ret != ENODEV && ret != EINVAL)
@@ -248,23 +137,13 @@ static bool disable(const char *patch)
 	return disabled;
 }
 
-static bool is_loaded(const char *module)
+static int read_parameter(const char *module, const char *name)
 {
-	return !access(format("/sys/module/%s", module), F_OK);
-}
-
-static int read_number(const char *path)
-{
+	char *path = format("/sys/module/%s/parameters/%s", module, name);
 	char text[32];
-	ssize_t n;
-	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (!read_file(path, text, sizeof(text)))
 		fail("%s: %s", path, strerror(errno));
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
 	return atoi(text);
 }
 
@@ -371,7 +250,7 @@ static void take_patch_back(int i, bool check)
 		return;
 	/* Callbacks of a patch that was replaced do not run. */
 	disabled = disable(patch_name(i));
-	ret = read_number(format("/sys/module/fuzz_patch_%d/parameters/owed", i));
+	ret = read_parameter(patch_name(i), "owed");
 	if (check && disabled && ret)
 		fail("%s: %d callbacks are still owed", patch_name(i), ret);
 	if (fates[i].forced)
@@ -407,8 +286,8 @@ static void try_description(void)
 		if (one_in(3)) {
 			/* Off and, if it is persistent, perhaps on again. */
 			wait_for_all();
-			write_file(format(SYSFS "/fuzz_patch_%d/enabled", i), one_in(2) ? "1" : "0",
-				   1);
+			write_file(format(SYSFS "/fuzz_patch_%d/enabled", i),
+				   one_in(2) ? "1" : "0");
 			return;
 		}
 		wait_for_all();
@@ -423,7 +302,7 @@ static void try_description(void)
 	count_answer(ret);
 	for (t = 0; t < 2; t++)
 		if (is_loaded(target_names[t]))
-			read_number(format("/sys/module/%s/parameters/call", target_names[t]));
+			read_parameter(target_names[t], "call");
 	count_bytes("/proc/cmdline");
 	count_bytes("/proc/version");
 }
@@ -681,7 +560,7 @@ static void try_module(struct image original, struct image target)
 		wait_for_transition(RELA_MODULE);
 		disable(RELA_MODULE);
 		if (one_in(2) && is_there(RELA_MODULE)) {
-			write_file(SYSFS "/" RELA_MODULE "/enabled", "1", 1);
+			write_file(SYSFS "/" RELA_MODULE "/enabled", "1");
 			wait_for_transition(RELA_MODULE);
 			disable(RELA_MODULE);
 		}

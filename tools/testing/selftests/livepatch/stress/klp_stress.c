@@ -16,32 +16,17 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/elf.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <stdnoreturn.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "../klp_guest.h"
 #include "stress.h"
 
-#define SYSFS		"/sys/kernel/livepatch"
 #define TRACING		"/sys/kernel/tracing"
 #define INSTANCE	TRACING "/instances/stress"
 #define CPU1		"/sys/devices/system/cpu/cpu1/online"
@@ -110,30 +95,11 @@ static int marker = -1;
 static __thread struct worker *self;
 static __thread uint64_t rng;
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void nap(double seconds)
-{
-	struct timespec t = { .tv_sec = seconds };
-
-	t.tv_nsec = (seconds - t.tv_sec) * 1e9;
-	nanosleep(&t, NULL);
-}
-
-/* Chance: xorshift64*, seeded for each worker from the one seed and its number. */
+/* Chance, seeded for each worker from the one seed and its number. */
 
 static uint32_t random32(void)
 {
-	rng ^= rng >> 12;
-	rng ^= rng << 25;
-	rng ^= rng >> 27;
-	return rng * 0x2545F4914F6CDD1DULL >> 32;
+	return next_random(&rng) >> 32;
 }
 
 static uint32_t random_step(void *unused)
@@ -236,107 +202,33 @@ static int end(struct op *op, int result, ...)
 	return result;
 }
 
-/* Files. */
-
-/* One that may be absent, or empty: then false. */
-static bool read_file(char *text, size_t size, const char *fmt, ...)
-{
-	char path[PATH_MAX];
-	ssize_t n;
-	va_list ap;
-	int fd;
-
-	va_start(ap, fmt);
-	vsnprintf(path, sizeof(path), fmt, ap);
-	va_end(ap);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, size - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
-/* The number in a file, -1 when it is not there. */
-static int read_number(const char *dir, const char *file)
-{
-	char text[32];
-
-	return read_file(text, sizeof(text), "%s/%s", dir, file) ? atoi(text) : -1;
-}
-
-/* 0 or an errno. */
-static int write_file(const char *text, const char *fmt, ...)
-{
-	char path[PATH_MAX];
-	va_list ap;
-	int fd, ret;
-
-	va_start(ap, fmt);
-	vsnprintf(path, sizeof(path), fmt, ap);
-	va_end(ap);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	ret = write(fd, text, strlen(text)) < 0 ? errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* Modules: from memory, under a name that is written there. */
-
-struct image {
-	char *data;
-	size_t size;
-	char *name;
-};
+/* Modules. */
 
 static struct image patch_image, target_images[STRESS_TARGETS];
+static char *patch_name;	/* in its image: each patch is loaded under another one */
 
 static struct image read_module(const char *name)
 {
-	struct image image;
-	struct elf64_shdr *sections, *section;
-	char path[PATH_MAX], *names;
-	struct elf64_hdr *elf;
-	struct stat st;
-	int fd, i;
+	return read_image(format("%s/%s.ko", modules, name));
+}
 
-	snprintf(path, sizeof(path), "%s/%s.ko", modules, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		err(1, "%s", path);
-	image.size = st.st_size;
-	image.data = mmap(NULL, image.size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	if (image.data == MAP_FAILED)
-		err(1, "%s", path);
-	close(fd);
+/* struct module has it somewhere. */
+static char *find_name(struct image image, const char *name)
+{
+	struct elf64_hdr *elf = (struct elf64_hdr *)image.data;
+	struct elf64_shdr *sections = (struct elf64_shdr *)(image.data + elf->e_shoff), *section;
+	char *names = image.data + sections[elf->e_shstrndx].sh_offset, *found = NULL;
+	int i;
 
-	/* struct module has it somewhere. */
-	elf = (struct elf64_hdr *)image.data;
-	sections = (struct elf64_shdr *)(image.data + elf->e_shoff);
-	names = image.data + sections[elf->e_shstrndx].sh_offset;
-	image.name = NULL;
 	for (i = 0; i < elf->e_shnum; i++) {
 		section = &sections[i];
 		if (!strcmp(names + section->sh_name, ".gnu.linkonce.this_module"))
-			image.name = memmem(image.data + section->sh_offset, section->sh_size,
-					    name, strlen(name) + 1);
+			found = memmem(image.data + section->sh_offset, section->sh_size, name,
+				       strlen(name) + 1);
 	}
-	if (!image.name)
-		errx(1, "%s: no name in it", path);
-	return image;
-}
-
-static int load_module(const struct image *image, const char *params)
-{
-	return syscall(SYS_init_module, image->data, image->size, params) ? errno : 0;
-}
-
-static int remove_module(const char *name)
-{
-	return syscall(SYS_delete_module, name, O_NONBLOCK) ? errno : 0;
+	if (!found)
+		errx(1, "%s/%s.ko: no name in it", modules, name);
+	return found;
 }
 
 /* The patches in sysfs. */
@@ -363,8 +255,8 @@ static unsigned int list_patches(struct patch *patches, unsigned int most)
 			continue;
 		snprintf(patch->name, sizeof(patch->name), "%.63s", entry->d_name);
 		snprintf(patch->dir, sizeof(patch->dir), SYSFS "/%s", patch->name);
-		patch->enabled = read_number(patch->dir, "enabled");
-		patch->transition = read_number(patch->dir, "transition");
+		patch->enabled = read_number(format("%s/enabled", patch->dir));
+		patch->transition = read_number(format("%s/transition", patch->dir));
 		n += patch->enabled >= 0 && patch->transition >= 0;
 	}
 	closedir(dir);
@@ -398,12 +290,12 @@ static void load_patch(void)
 	char params[128];
 	struct op *op;
 
-	snprintf(patch_image.name, 32, PREFIX "%u", shared->next_patch++);
+	snprintf(patch_name, 32, PREFIX "%u", shared->next_patch++);
 	snprintf(params, sizeof(params), "funcs=%u objects=%u replace=%d persistent=%d hooks=%d",
 		 funcs, below(8), replace, persistent, below(2));
 	op = begin(replace ? REPLACE : persistent ? PERSISTENT : LOAD, "%s funcs=%#x%s",
-		   patch_image.name, funcs, replace && persistent ? " persistent" : "");
-	end(op, load_module(&patch_image, params), EBUSY, EUCLEAN, 0);
+		   patch_name, funcs, replace && persistent ? " persistent" : "");
+	end(op, load_image(patch_image, params), EBUSY, EUCLEAN, 0);
 }
 
 /* Whoever else is at it may have been quicker. */
@@ -411,16 +303,16 @@ static void write_enabled(enum kind kind, struct patch *patch, const char *text)
 {
 	struct op *op = begin(kind, "%s %s", patch->name, text);
 
-	end(op, write_file(text, "%s/enabled", patch->dir), EBUSY, EINVAL, ENODEV, ENOENT, EUCLEAN,
-	    0);
+	end(op, write_file(format("%s/enabled", patch->dir), text), EBUSY, EINVAL, ENODEV, ENOENT,
+	    EUCLEAN, 0);
 }
 
-static void force(struct patch *patch)
+static void force_patch(struct patch *patch)
 {
 	struct op *op = begin(FORCE, "%s", patch->name);
 	int ret;
 
-	ret = write_file("1", "%s/force", patch->dir);
+	ret = write_file(format("%s/force", patch->dir), "1");
 	if (!ret)
 		ioctl(device, STRESS_FORCED);
 	end(op, ret, EINVAL, ENODEV, ENOENT, 0);
@@ -431,7 +323,7 @@ static void write_junk(struct patch *patch)
 	static const char * const junk[] = { "2x", "-1", "", "please" };
 	const char *text = junk[below(4)];
 	struct op *op = begin(JUNK, "%s '%s'", patch->name, text);
-	int ret = write_file(text, "%s/%s", patch->dir, below(2) ? "enabled" : "force");
+	int ret = write_file(format("%s/%s", patch->dir, below(2) ? "enabled" : "force"), text);
 
 	end(op, ret, EINVAL, ENODEV, ENOENT, 0);
 }
@@ -472,8 +364,8 @@ static void operate(void)
 		if (!below(3))
 			write_enabled(REVERSE, patch, patch->enabled ? "0" : "1");
 		else if (!below(25))
-			force(patch);
-		nap(below(50) / 1000.0);
+			force_patch(patch);
+		pause_for(below(50) / 1000.0);
 		return;
 	}
 	switch (below(16)) {
@@ -502,7 +394,7 @@ static void operate(void)
 		remove_patch();
 		break;
 	}
-	nap(below(8) ? below(20) / 1000.0 : below(300) / 1000.0);
+	pause_for(below(8) ? below(20) / 1000.0 : below(300) / 1000.0);
 }
 
 /*
@@ -515,7 +407,7 @@ static void begin_loading(void)
 
 	while (!atomic_compare_exchange_strong(&shared->loading, &expected, true)) {
 		expected = false;
-		nap(0.002);
+		pause_for(0.002);
 	}
 }
 
@@ -533,7 +425,7 @@ static void wait_for_transition(double seconds)
 	while (now() - since < seconds) {
 		if (choose_patch(patches, list_patches(patches, MOST_PATCHES + 8), -1, 1))
 			return;
-		nap(0.005);
+		pause_for(0.005);
 	}
 }
 
@@ -556,7 +448,7 @@ static void move_targets(void)
 		fails = !below(6);
 		op = begin(fails ? TARGET_FAILS : TARGET, "%s", names[i]);
 		begin_loading();
-		ret = load_module(&target_images[i], fails ? "fails=1" : "");
+		ret = load_image(target_images[i], fails ? "fails=1" : "");
 		end_loading();
 		ret = end(op, ret, EUCLEAN, fails ? EDOM : 0, 0);
 		if (fails && !ret)
@@ -571,14 +463,14 @@ static void move_targets(void)
 		ioctl(device, STRESS_CLOSE, 1 << i);
 		do {
 			ret = remove_module(names[i]);
-			nap(0.005);
+			pause_for(0.005);
 		} while (ret == EAGAIN && now() - start < limit);
 		ioctl(device, STRESS_CLOSE, 0);
 		end(op, ret, 0);
 		loaded[i] = false;
 	}
 	/* Mostly there. */
-	nap(loaded[i] ? below(1500) / 1000.0 : below(100) / 1000.0);
+	pause_for(loaded[i] ? below(1500) / 1000.0 : below(100) / 1000.0);
 }
 
 /* Calls. */
@@ -629,8 +521,8 @@ static bool call_once(unsigned int funcs)
 static void call_something(void)
 {
 	if (!call_once(shared->there | 1 << STRESS_VMLINUX))
-		nap(0.01);
-	nap(below(20) / 1000.0);
+		pause_for(0.01);
+	pause_for(below(20) / 1000.0);
 }
 
 /* Forks.  Children leave without a word, but the failure they may have found. */
@@ -656,7 +548,7 @@ static void live(unsigned int how)
 		call_once(shared->there | 1 << STRESS_VMLINUX);
 		break;
 	case 1:
-		nap(below(30) / 1000.0);
+		pause_for(below(30) / 1000.0);
 		break;
 	case 2:
 		execl("/bin/true", "true", NULL);
@@ -730,7 +622,7 @@ static void fork_some(void)
 	}
 	if (!long_lived[i] || kill(long_lived[i], 0))
 		long_lived[i] = start_child(4);
-	nap(below(150) / 1000.0);
+	pause_for(below(150) / 1000.0);
 }
 
 /* Others that use ftrace, and what else makes life hard. */
@@ -745,10 +637,10 @@ static void set_tracer(bool on)
 	struct op *op = begin(TRACE, "%s", filter);
 
 	if (on)
-		write_file(filter, INSTANCE "/set_ftrace_filter");
-	end(op, write_file(on ? "function" : "nop", INSTANCE "/current_tracer"), 0);
+		write_file(INSTANCE "/set_ftrace_filter", filter);
+	end(op, write_file(INSTANCE "/current_tracer", on ? "function" : "nop"), 0);
 	if (!on)
-		write_file("", INSTANCE "/set_ftrace_filter");
+		write_file(INSTANCE "/set_ftrace_filter", "");
 	traced = on;
 }
 
@@ -764,14 +656,14 @@ static void set_kprobe(bool on)
 	if (on) {
 		snprintf(text, sizeof(text), "%c:stress/probe %s", below(2) ? 'p' : 'r', function);
 		begin_loading();
-		ret = write_file(text, TRACING "/kprobe_events");
+		ret = write_file(TRACING "/kprobe_events", text);
 		end_loading();
 		kprobed = !end(op, ret, ENOENT, EINVAL, 0);
 		if (kprobed)
-			write_file("1", INSTANCE "/events/stress/probe/enable");
+			write_file(INSTANCE "/events/stress/probe/enable", "1");
 	} else {
-		write_file("0", INSTANCE "/events/stress/probe/enable");
-		end(op, write_file("-:stress/probe", TRACING "/kprobe_events"), 0);
+		write_file(INSTANCE "/events/stress/probe/enable", "0");
+		end(op, write_file(TRACING "/kprobe_events", "-:stress/probe"), 0);
 		kprobed = false;
 	}
 }
@@ -804,19 +696,19 @@ static void meddle(void)
 		end(op, ioctl(device, STRESS_VETO, percent), 0);
 		break;
 	case 6:
-		write_file(below(2) ? "1" : "0", INSTANCE "/events/livepatch/enable");
+		write_file(INSTANCE "/events/livepatch/enable", below(2) ? "1" : "0");
 		break;
 	case 7:
 		if (below(8) || access(CPU1, W_OK))
 			break;
 		op = begin(CPU, "off");
-		end(op, write_file("0", CPU1), EBUSY, 0);
-		nap(below(200) / 1000.0);
+		end(op, write_file(CPU1, "0"), EBUSY, 0);
+		pause_for(below(200) / 1000.0);
 		op = begin(CPU, "on");
-		end(op, write_file("1", CPU1), 0);
+		end(op, write_file(CPU1, "1"), 0);
 		break;
 	}
-	nap(below(400) / 1000.0);
+	pause_for(below(400) / 1000.0);
 }
 
 static void meddle_no_more(void)
@@ -845,7 +737,7 @@ static void read_tree(const char *dir, unsigned int depth)
 			read_tree(path, depth + 1);
 			continue;
 		}
-		if (read_file(text, sizeof(text), "%s", path) &&
+		if (read_file(path, text, sizeof(text)) &&
 		    (!isdigit(text[0]) || text[strlen(text) - 1] != '\n'))
 			fail("%s reads '%s'", path, text);
 	}
@@ -863,7 +755,7 @@ static void check_violations(void)
 {
 	char text[4096], *what;
 
-	if (!read_file(text, sizeof(text), "/proc/livepatch_stress"))
+	if (!read_file("/proc/livepatch_stress", text, sizeof(text)))
 		fail("no ledger");
 	what = strstr(text, "\nviolation ");
 	if (what)
@@ -898,9 +790,9 @@ static void read_all(void)
 	watch_transition();
 	check_violations();
 	pid = 1 + below(1000);
-	if (read_file(text, sizeof(text), "/proc/%d/patch_state", pid))
+	if (read_file(format("/proc/%d/patch_state", pid), text, sizeof(text)))
 		check_state(text, "a process");
-	nap(below(200) / 1000.0);
+	pause_for(below(200) / 1000.0);
 }
 
 /* Workers. */
@@ -913,7 +805,7 @@ static void rest(void (*before)(void))
 		before();
 	self->resting = true;
 	while (shared->pause)
-		nap(0.005);
+		pause_for(0.005);
 	self->resting = false;
 }
 
@@ -1035,18 +927,15 @@ static bool holds(bool it_does, const char *fmt, ...)
 	return false;
 }
 
-static bool is_loaded(unsigned int object)
+static bool object_is_loaded(unsigned int object)
 {
-	char text[32];
-
-	return !object || read_file(text, sizeof(text), "/sys/module/%s/initstate",
-				    object_names[object]);
+	return !object || is_loaded(object_names[object]);
 }
 
 static bool check_object(const struct patch *patch, const struct page *page, unsigned int object,
 			 unsigned int *funcs)
 {
-	bool there = is_loaded(object) && patch->enabled;
+	bool there = object_is_loaded(object) && patch->enabled;
 	char dir[256];
 	struct dirent *entry;
 	int patched;
@@ -1064,7 +953,7 @@ static bool check_object(const struct patch *patch, const struct page *page, uns
 			*funcs |= 1 << func_number(entry->d_name);
 	closedir(d);
 	d = NULL;
-	patched = read_number(dir, "patched");
+	patched = read_number(format("%s/patched", dir));
 	return holds(patched == there, "%s/patched is %d, and should be %d", dir, patched, there) &&
 	       holds(page->stages[object] == (there ? STAGE_LIVE : 0),
 		     "%s: object %u is in stage %d, %s", patch->name, object,
@@ -1078,7 +967,7 @@ out:
 static bool check_patch(const struct patch *patch, struct page *page)
 {
 	unsigned int i, older = 0, funcs = 0;
-	int order = read_number(patch->dir, "stack_order");
+	int order = read_number(format("%s/stack_order", patch->dir));
 
 	if (!holds(page, "there is no page of %s", patch->name))
 		return false;
@@ -1094,7 +983,7 @@ static bool check_patch(const struct patch *patch, struct page *page)
 	       holds(page->flags[2] == '0', "%s has been replaced and stays", patch->name) &&
 	       holds(order == (patch->enabled ? (int)older : 0), "%s: order %d, should be %u",
 		     patch->name, order, older) &&
-	       holds(read_number(patch->dir, "replace") == page->flags[0] - '0',
+	       holds(read_number(format("%s/replace", patch->dir)) == page->flags[0] - '0',
 		     "%s: wrong replace", patch->name) &&
 	       holds(funcs == page->funcs, "%s shows functions %#x, has %#x", patch->name, funcs,
 		     page->funcs);
@@ -1193,7 +1082,7 @@ static bool check_ftrace(void)
 	if (f)
 		fclose(f);
 	for (i = 0; i < STRESS_FUNCS; i++)
-		if (newest(i) && is_loaded(object_of(i)))
+		if (newest(i) && object_is_loaded(object_of(i)))
 			should |= 1 << i;
 	return ok && holds(f && redirected == should, "functions %#x are redirected, should be %#x",
 			   redirected, should);
@@ -1205,7 +1094,7 @@ static bool check_calls(void)
 	unsigned int i;
 
 	for (i = 0; i < STRESS_FUNCS; i++) {
-		if (!is_loaded(object_of(i)))
+		if (!object_is_loaded(object_of(i)))
 			continue;
 		memset(&call, 0, sizeof(call));
 		call.nr_steps = 2;
@@ -1237,7 +1126,8 @@ static bool check_tasks(void)
 		dir = opendir(path);
 		while (ok && dir && (task = readdir(dir))) {
 			if (isdigit(task->d_name[0]) &&
-			    read_file(text, sizeof(text), "%s/%s/patch_state", path, task->d_name))
+			    read_file(format("%s/%s/patch_state", path, task->d_name), text,
+				      sizeof(text)))
 				ok = holds(!strcmp(text, "-1\n"), "task %s has patch state %s",
 					   task->d_name, text);
 		}
@@ -1261,7 +1151,7 @@ static void check_all(void)
 		     check_tasks();
 		if (ok)
 			break;
-		nap(0.05);
+		pause_for(0.05);
 	} while (now() - since < limit / 2);
 	if (!ok)
 		fail("at rest: %s", problem);
@@ -1285,7 +1175,7 @@ static void wait_for_all(bool resting)
 	unsigned int i;
 
 	while (!all_rest(resting)) {
-		nap(0.01);
+		pause_for(0.01);
 		for (i = 0; now() - since > limit && i < shared->nr_workers; i++)
 			if (shared->workers[i].resting != resting)
 				fail("%s does not come to rest: %s", shared->workers[i].name,
@@ -1308,11 +1198,11 @@ static void clear_away(void)
 		for (i = 0; i < n; i++) {
 			left |= patches[i].enabled || patches[i].transition;
 			if (patches[i].enabled && !patches[i].transition)
-				write_file("0", "%s/enabled", patches[i].dir);
+				write_file(format("%s/enabled", patches[i].dir), "0");
 		}
 		if (now() - since > limit)
 			fail("patches cannot be disabled");
-		nap(0.05);
+		pause_for(0.05);
 	}
 	check_all();
 	for (i = 0; i < nr_pages; i++)
@@ -1337,7 +1227,7 @@ static void come_to_rest(void)
 static void supervise(double seconds)
 {
 	while (now() - shared->start < seconds) {
-		nap(2 + below(6));
+		pause_for(2 + below(6));
 		come_to_rest();
 		ioctl(device, STRESS_PAUSE, 0);
 		shared->pause = false;
@@ -1380,15 +1270,15 @@ static void tell_stacks(void)
 	printf("\nTasks:\n");
 	while ((entry = readdir(proc))) {
 		if (!isdigit(entry->d_name[0]) ||
-		    !read_file(comm, sizeof(comm), "/proc/%s/comm", entry->d_name))
+		    !read_file(format("/proc/%s/comm", entry->d_name), comm, sizeof(comm)))
 			continue;
 		comm[strcspn(comm, "\n")] = '\0';
-		if (!read_file(text, sizeof(text), "/proc/%s/patch_state", entry->d_name))
+		if (!read_file(format("/proc/%s/patch_state", entry->d_name), text, sizeof(text)))
 			continue;
 		printf("%s %s, patch state %s", entry->d_name, comm, text);
 		if (strstr(text, "-1") && !strstr(comm, "er"))
 			continue;
-		if (read_file(text, sizeof(text), "/proc/%s/stack", entry->d_name))
+		if (read_file(format("/proc/%s/stack", entry->d_name), text, sizeof(text)))
 			fputs(text, stdout);
 	}
 	closedir(proc);
@@ -1412,7 +1302,7 @@ static void tell_totals(void)
 	       shared->away);
 	printf("checked_calls %lu\nnested_calls %lu\nexcused_programs %lu\nquiet_points %lu\n",
 	       shared->calls, shared->nested, shared->excused, shared->quiet);
-	if (read_file(text, sizeof(text), "/proc/livepatch_stress")) {
+	if (read_file("/proc/livepatch_stress", text, sizeof(text))) {
 		end = strstr(text, "patch stress");
 		if (end)
 			*end = '\0';
@@ -1456,7 +1346,7 @@ static void start_workers(double seconds)
 
 static int read_taint(void)
 {
-	return read_number("/proc/sys/kernel", "tainted");
+	return read_number("/proc/sys/kernel/tainted");
 }
 
 /* Until the supervisor is done, or somebody has found a fault or died, or nothing moves. */
@@ -1468,7 +1358,7 @@ static bool watch(double seconds)
 	pid_t pid;
 
 	while (!shared->done) {
-		nap(0.2);
+		pause_for(0.2);
 		if (shared->failed)
 			return false;
 		pid = waitpid(-1, &status, WNOHANG);
@@ -1495,36 +1385,35 @@ static bool watch(double seconds)
 
 static void prepare(void)
 {
-	struct image image;
 	unsigned int i;
 	int ret;
 
 	/* A kernel that looks after its locks takes its time. */
 	if (!access("/proc/lockdep", F_OK))
 		limit *= 4;
-	image = read_module("stress");
-	ret = load_module(&image, "");
+	ret = load_image(read_module("stress"), "");
 	if (ret)
 		errx(1, "stress.ko: %s", strerror(ret));
 	patch_image = read_module("stress_patch");
+	patch_name = find_name(patch_image, "stress_patch");
 	for (i = 0; i < STRESS_TARGETS; i++)
 		target_images[i] = read_module(object_names[1 + i]);
 	for (i = 0; i < 100; i++) {
 		device = open("/dev/livepatch-stress", O_RDWR | O_CLOEXEC);
 		if (device >= 0)
 			break;
-		nap(0.01);
+		pause_for(0.01);
 	}
 	if (device < 0)
 		err(1, "/dev/livepatch-stress");
 
 	/* What was done last is to be seen also when the kernel dies of it. */
-	write_file("16", TRACING "/buffer_size_kb");
-	write_file("1", "/proc/sys/kernel/ftrace_dump_on_oops");
+	write_file(TRACING "/buffer_size_kb", "16");
+	write_file("/proc/sys/kernel/ftrace_dump_on_oops", "1");
 	marker = open(TRACING "/trace_marker", O_WRONLY | O_CLOEXEC);
 	if (mkdir(INSTANCE, 0755) && errno != EEXIST)
 		err(1, INSTANCE);
-	write_file("64", INSTANCE "/buffer_size_kb");
+	write_file(INSTANCE "/buffer_size_kb", "64");
 }
 
 int main(int argc, char **argv)
@@ -1549,7 +1438,7 @@ int main(int argc, char **argv)
 	ok = watch(seconds);
 	if (!ok) {
 		/* Who has found it may still be writing it down. */
-		nap(0.5);
+		pause_for(0.5);
 		printf("\nFAILED after %.1f seconds: %s\n", now() - shared->start, shared->failure);
 		tell_ops();
 		tell_stacks();
