@@ -73,14 +73,25 @@ leak_check()
 
 	[ -e $leaks ] || return 0
 	sleep 10
-	echo scan >$leaks
+	echo scan >$leaks || return
 	sleep 10
-	echo scan >$leaks
+	echo scan >$leaks || return
 	if grep -q . $leaks; then
 		sed 's/^/# /' $leaks
 		return 1
 	fi
 	echo "# no memory has been lost"
+}
+
+# What looks for data races has looked: kcsan can be built and yet be off.
+race_check()
+{
+	local counts=/sys/kernel/debug/kcsan watched
+
+	[ -e $counts ] || return 0
+	watched=$(sed -n 's/^setup_watchpoints: //p' $counts)
+	echo "# accesses that were watched for a race: $watched"
+	[ "$watched" -gt 0 ] && grep -qx 'enabled: 1' $counts
 }
 
 prefix='  '
@@ -114,4 +125,5 @@ for script in "$@"; do
 done
 beside_check || failed=1
 leak_check || failed=1
+race_check || failed=1
 exit $failed

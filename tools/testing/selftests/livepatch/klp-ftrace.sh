@@ -126,9 +126,11 @@ expect_held()
 
 # --- the function tracer ------------------------------------------------------------------------
 
+# Room for all that a debug kernel does in two reads.
 tracer_on()
 {
 	instance tracer
+	klp_set "$INSTANCE/buffer_size_kb" 16384
 	klp_set "$INSTANCE/current_tracer" function
 }
 
