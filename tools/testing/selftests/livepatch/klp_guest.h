@@ -109,8 +109,8 @@ struct image {
 };
 
 /*
- * A copy that may be written to.  Ends the program when the file cannot be read.  A mapping and not
- * from the heap: munmap() gives all of it back, which klp_bench relies on when it counts pages.
+ * Not to be written to.  Ends the program when the file cannot be read.  It is a mapping, since
+ * munmap() gives all of it back, which klp_bench relies on when it counts pages.
  */
 static inline struct image read_image(const char *path)
 {
@@ -122,8 +122,7 @@ static inline struct image read_image(const char *path)
 	if (fd < 0 || fstat(fd, &st))
 		err(1, "%s", path);
 	image.size = st.st_size;
-	image.data = mmap(NULL, image.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE,
-			  fd, 0);
+	image.data = mmap(NULL, image.size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (image.data == MAP_FAILED)
 		err(1, "%s", path);
 	close(fd);

@@ -212,7 +212,7 @@ static struct image read_module(const char *name)
 	return read_image(format("%s/%s.ko", modules, name));
 }
 
-/* struct module has it somewhere. */
+/* Where it may be written: struct module has it somewhere. */
 static char *find_name(struct image image, const char *name)
 {
 	struct elf64_hdr *elf = (struct elf64_hdr *)image.data;
@@ -228,6 +228,8 @@ static char *find_name(struct image image, const char *name)
 	}
 	if (!found)
 		errx(1, "%s/%s.ko: no name in it", modules, name);
+	if (mprotect(image.data, image.size, PROT_READ | PROT_WRITE))
+		err(1, "%s", name);
 	return found;
 }
 
