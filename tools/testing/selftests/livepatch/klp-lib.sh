@@ -13,7 +13,7 @@ KLP_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export LC_ALL=C
 
 KLP_SYSFS=/sys/kernel/livepatch
-KLP_TIMEOUT=60			# seconds; only ever waited for when something is wrong
+: "${KLP_TIMEOUT:=60}"		# seconds; only ever waited for when something is wrong
 KLP_TMP=
 declare -A KLP_KO		# module name -> path of its file
 
@@ -136,7 +136,7 @@ klp_expect_log()
 
 KLP_TRACE=
 KLP_NL=$'\n'
-KLP_TRACE_PATIENCE=15		# seconds; what a transition does last comes after its files say 0
+KLP_TRACE_PATIENCE=$((KLP_TIMEOUT / 4))	# what a transition does last comes after its files say 0
 declare -A KLP_ERRNOS=(
 	[-5]=-EIO [-12]=-ENOMEM [-16]=-EBUSY [-17]=-EEXIST [-19]=-ENODEV [-22]=-EINVAL
 	[-33]=-EDOM [-35]=-EDEADLK [-125]=-ECANCELED
