@@ -13,4 +13,7 @@
 void target_first(struct seq_file *m);
 void target_second(struct seq_file *m);
 
+/* Of test_klp_chain, for who gets it with symbol_get(). */
+int test_klp_chain_show(struct seq_file *m);
+
 #endif /* TEST_KLP_TARGET_H */

@@ -78,9 +78,15 @@ static noinline __noclone int test_klp_chain_top(struct seq_file *m)
 	return 0;
 }
 
-static int chain_show(struct seq_file *m, void *v)
+int test_klp_chain_show(struct seq_file *m)
 {
 	return test_klp_chain_top(m);
+}
+EXPORT_SYMBOL_GPL(test_klp_chain_show);
+
+static int chain_show(struct seq_file *m, void *v)
+{
+	return test_klp_chain_show(m);
 }
 
 static int chain_open(struct inode *inode, struct file *file)

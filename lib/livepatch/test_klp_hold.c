@@ -25,6 +25,10 @@ MODULE_PARM_DESC(held, "number of readers asleep now");
 module_param_named(interruptible, gate.interruptible, bool, 0444);
 MODULE_PARM_DESC(interruptible, "let any signal wake them");
 
+static bool chain;
+module_param(chain, bool, 0444);
+MODULE_PARM_DESC(chain, "let readers go on to what /proc/test_klp_chain shows");
+
 static bool nap;
 module_param(nap, bool, 0444);
 MODULE_PARM_DESC(nap, "run a thread that sleeps in test_klp_hold_nap()");
@@ -47,9 +51,30 @@ static noinline __noclone int test_klp_hold_wait(struct seq_file *m)
 	return 0;
 }
 
+/* No cond_resched() on the way, and no lock to be waited for: the task cannot be switched there. */
+static int show_chain(struct seq_file *m)
+{
+	typeof(&test_klp_chain_show) show;
+	int ret;
+
+	show = symbol_get(test_klp_chain_show);
+	if (!show)
+		return -ENOENT;
+
+	ret = show(m);
+	symbol_put(test_klp_chain_show);
+	return ret;
+}
+
 static int hold_show(struct seq_file *m, void *v)
 {
-	return test_klp_hold_wait(m);
+	int ret;
+
+	ret = test_klp_hold_wait(m);
+	if (ret || !chain)
+		return ret;
+
+	return show_chain(m);
 }
 
 static noinline __noclone void test_klp_hold_nap(void)

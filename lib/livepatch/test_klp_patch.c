@@ -82,9 +82,15 @@ MODULE_PARM_DESC(exits, "how often exit has run (read only)");
 
 static struct gate hold_gate;
 module_param_cb(hold, &gate_closed_ops, &hold_gate, 0644);
-MODULE_PARM_DESC(hold, "keep tasks asleep in the new test_klp_hold_wait()");
+MODULE_PARM_DESC(hold, "keep tasks asleep in all new functions that can be slept in");
 module_param_cb(held, &gate_waiting_ops, &hold_gate, 0444);
 MODULE_PARM_DESC(held, "number of tasks asleep there now");
+
+static struct gate middle_gate;
+module_param_cb(middle_hold, &gate_closed_ops, &middle_gate, 0644);
+MODULE_PARM_DESC(middle_hold, "keep tasks asleep in the new test_klp_chain_middle()");
+module_param_cb(middle_held, &gate_waiting_ops, &middle_gate, 0444);
+MODULE_PARM_DESC(middle_held, "number of tasks asleep there now");
 
 static struct gate block_gate;
 module_param_cb(blocked, &gate_closed_ops, &block_gate, 0644);
@@ -152,6 +158,9 @@ static int new_middle(struct seq_file *m)
 	int ret;
 
 	ret = gate_pass(&hold_gate);
+	if (ret)
+		return ret;
+	ret = gate_pass(&middle_gate);
 	if (ret)
 		return ret;
 

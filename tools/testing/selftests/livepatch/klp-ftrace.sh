@@ -602,6 +602,78 @@ t_asleep_below()
 	klp_wait_gone $P
 }
 
+# stop_passes: nobody looks at tasks from here on: the pre_patch of $P for $T waits, with the core's
+# lock held, and is going to refuse $T
+stop_passes()
+{
+	klp_set "$(klp_param $P blocked)" 1
+	klp_insmod $T > "$KLP_TMP/errno" &
+	LOADER=$!
+	klp_until "pre_patch waits" klp_reads "$(klp_param $P blocking)" 1
+}
+
+go_on_with_passes()
+{
+	klp_set "$(klp_param $P blocked)" 0
+	wait "$LOADER"
+	klp_expect "error of loading $T" EDOM "$(< "$KLP_TMP/errno")"
+}
+
+# expect_moved FROM MODULE TO STATE: the task that FROM holds is let go, and goes from there into the
+# function of the module that has joined, where TO holds it; and that is where it is found
+expect_moved()
+{
+	stop_passes
+	klp_set "$(klp_param "$1" hold)" 0
+	klp_until "the task sleeps in the module that has joined" \
+		klp_reads "$(klp_param "$2" "$3")" 1
+	klp_set "$EVENTS/trace" ''
+	go_on_with_passes
+	expect_held $P "$KLP_HELD" "$4" test_klp_chain_middle
+}
+
+# let_moved_go FROM MODULE GATE LINE...: what the task has read since it was held first
+let_moved_go()
+{
+	local file=$KLP_TMP/held.$1
+
+	klp_set "$(klp_param "$2" "$3")" 0
+	klp_until "the task has read its file" test -s "$file"
+	shift 3
+	klp_expect "what the task has read" "$(printf '%s\n' "$@")" "$(< "$file")"
+}
+
+# The function belongs to a module that has come in the middle of the transition.  A task that has
+# not switched goes straight there from a function that was known from the beginning.
+t_asleep_joined()
+{
+	trap undo EXIT
+	klp_load $H chain=1
+	watch_tasks
+	klp_hold $H
+	klp_load $P "objects=$H:hold,$C:leaf+middle,$T:value" block=pre_patch veto=$T
+	expect_held $P "$KLP_HELD" 0 test_klp_hold_wait
+	klp_load $C
+	klp_set "$(klp_param $C hold)" 1
+	expect_moved $H $C held 0
+	# All of the old version, though the patch was there before the module.
+	let_moved_go $H $C hold $O "leaf: $O" "middle: $O" "top: $O"
+	klp_wait_transition $P
+	klp_unload $C
+
+	klp_set "$EVENTS/trace" ''
+	klp_hold $P
+	klp_set $KLP_SYSFS/$P/enabled 0
+	expect_held $P "$KLP_HELD" 1 test_klp_hold_wait
+	klp_load $C
+	klp_set "$(klp_param $P middle_hold)" 1
+	expect_moved $P $P middle_held 1
+	let_moved_go $P $P middle_hold $P "middle: $P" "top: $O"
+	klp_wait_gone $P
+	# Nobody is left in there.
+	klp_unload $P
+}
+
 # The task sleeps in a function that is about to call the one that changes.
 t_asleep_above()
 {
@@ -932,6 +1004,7 @@ klp_main \
 	"direct_and_tracer a direct caller, a tracer and a patch on one function" \
 	"asleep_in a task asleep in the function is not switched" \
 	"asleep_below a task asleep in what the function has called is not switched" \
+	"asleep_joined a task asleep in the function of a module that has joined is not switched" \
 	"asleep_above a task asleep in a caller of the function is switched in its sleep" \
 	"preempted_unpatching a task preempted in the handler is not switched, unpatching" \
 	"preempted_patching a task preempted in the handler is not switched, patching" \

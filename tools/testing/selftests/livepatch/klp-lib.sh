@@ -785,7 +785,7 @@ klp_let_go()
 	local path file pid
 
 	for path in $(klp_ours /sys/module/*); do
-		for file in "$path"/parameters/{hold,blocked,spin,fork_hold}; do
+		for file in "$path"/parameters/{hold,blocked,spin,fork_hold,middle_hold}; do
 			[ -e "$file" ] && echo 0 > "$file"
 		done
 	done
