@@ -5,6 +5,9 @@
  * also run a kernel thread that sleeps nowhere but inside test_klp_hold_nap(), so that whoever
  * looks at its stack finds it there.  When that function is patched, cond_resched() is all that is
  * left to switch the thread.
+ *
+ * With the parameter chain, readers go on into the functions of test_klp_chain, if that has come
+ * meanwhile, without a point in between at which they could switch themselves.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -54,7 +57,7 @@ static noinline __noclone int test_klp_hold_wait(struct seq_file *m)
 /* No cond_resched() on the way, and no lock to be waited for: the task cannot be switched there. */
 static int show_chain(struct seq_file *m)
 {
-	typeof(&test_klp_chain_show) show;
+	int (*show)(struct seq_file *m);
 	int ret;
 
 	show = symbol_get(test_klp_chain_show);

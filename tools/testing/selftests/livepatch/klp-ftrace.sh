@@ -619,8 +619,8 @@ go_on_with_passes()
 	klp_expect "error of loading $T" EDOM "$(< "$KLP_TMP/errno")"
 }
 
-# expect_moved FROM MODULE TO STATE: the task that FROM holds is let go, and goes from there into the
-# function of the module that has joined, where TO holds it; and that is where it is found
+# expect_moved FROM MODULE HELD STATE: the task that FROM holds is let go, and goes from there into
+# the function of the module that has joined, where it is found; MODULE says by HELD that it is there
 expect_moved()
 {
 	stop_passes
