@@ -923,6 +923,44 @@ t_sympos()
 	expect_line second original
 }
 
+# expect_twins FIRST SECOND
+expect_twins()
+{
+	expect_line first "$1"
+	expect_line second "$2"
+}
+
+# The order of the description does not matter, nor that of the patch that gets replaced: what has
+# the same name and position in both is the same function, and gets no nop.
+t_sympos_both()
+{
+	local o=original
+
+	klp_load $T
+	klp_enable $P objects=$T:first+second
+	expect_twins $P $P
+	klp_expect "redirected" "test_klp_target_twin test_klp_target_twin" "$(klp_redirected)"
+	klp_disable $P
+	expect_twins $o $o
+	klp_expect "redirected" "" "$(klp_redirected)"
+	klp_unload $P
+
+	klp_enable $P2 objects=$T:second+first
+	expect_twins $P2 $P2
+	klp_enable $P objects=$T:extra+first+second replace=1
+	klp_wait_gone $P2
+	expect_twins $P $P
+	klp_unload $P2
+	klp_enable $P2 objects=$T:extra+second+first replace=1
+	klp_wait_gone $P
+	expect_twins $P2 $P2
+	klp_unload $P
+	klp_enable $P objects=$T:second replace=1
+	klp_wait_gone $P2
+	expect_twins $o $P
+	klp_expect "redirected" "test_klp_target_twin" "$(klp_redirected)"
+}
+
 # relocated: a livepatch with klp relocations, and its name
 R=test_klp_rela
 relocated()
@@ -1060,6 +1098,7 @@ klp_main \
 	"veto_target pre_patch refuses a target: the other patch is undone in full" \
 	"veto_target_joining pre_patch refuses a target during the transition" \
 	"sympos two functions of one name told apart by position" \
+	"sympos_both two functions of one name patched by one patch" \
 	"rela_loaded klp relocations to vmlinux and to a target that is there" \
 	"rela_later klp relocations to a target that comes, goes and comes" \
 	"rela_position a klp symbol found by its position" \
