@@ -4,7 +4,7 @@
  * /proc/test_klp_hold while the parameter hold is set sleeps inside test_klp_hold_wait().  It can
  * also run a kernel thread that sleeps nowhere but inside test_klp_hold_nap(), so that whoever
  * looks at its stack finds it there.  When that function is patched, cond_resched() is all that is
- * left to switch the thread.
+ * left to switch the thread; and when it dozes there, somebody has to wake it first.
  *
  * With the parameter chain, readers go on into the functions of test_klp_chain, if that has come
  * meanwhile, without a point in between at which they could switch themselves.
@@ -35,6 +35,10 @@ MODULE_PARM_DESC(chain, "let readers go on to what /proc/test_klp_chain shows");
 static bool nap;
 module_param(nap, bool, 0444);
 MODULE_PARM_DESC(nap, "run a thread that sleeps in test_klp_hold_nap()");
+
+static bool doze;
+module_param(doze, bool, 0444);
+MODULE_PARM_DESC(doze, "let it sleep there until somebody wakes it");
 
 static int napper_pid;
 module_param(napper_pid, int, 0444);
@@ -82,6 +86,14 @@ static int hold_show(struct seq_file *m, void *v)
 
 static noinline __noclone void test_klp_hold_nap(void)
 {
+	if (doze) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+		return;
+	}
+
 	schedule_timeout_idle(1);
 	/* Not a tail call: the function must be on the stack meanwhile. */
 	barrier();

@@ -596,6 +596,30 @@ t_signal()
 	klp_expect "what the task that slept has read" $P "$KLP_SAID"
 }
 
+# Nobody else would wake the kernel thread.  Once awake, it gets to a cond_resched().
+t_signal_kthread()
+{
+	local pid
+
+	klp_load $H nap=1 doze=1
+	pid=$(< "$(klp_param $H napper_pid)")
+	klp_until "the kernel thread dozes" grep -q '^State:.S' "/proc/$pid/status"
+	klp_mark
+	klp_load $P objects=$H:nap
+	klp_until "the first process has switched" klp_reads /proc/1/patch_state 1
+	klp_expect_file "/proc/$pid/patch_state" 0
+	klp_wait_transition $P
+	klp_expect_log <<-END
+		livepatch: enabling patch '$P'
+		$P: pre_patch $H (live)
+		livepatch: '$P': starting patching transition
+		livepatch: signaling remaining tasks
+		$P: post_patch $H (live)
+		livepatch: '$P': patching complete
+	END
+	klp_disable $P
+}
+
 # --- several patches ----------------------------------------------------------------------------
 
 t_stack()
@@ -1083,6 +1107,7 @@ klp_main \
 	"reverse_twice a transition reversed twice" \
 	"force patching forced" \
 	"signal a task that sleeps interruptibly is signalled and switches" \
+	"signal_kthread a kernel thread that sleeps interruptibly is woken and switches" \
 	"stack two patches on one function, the upper one disabled first" \
 	"stack_lower_first two patches on one function, the lower one disabled first" \
 	"stack_target_later two patches on one function of a target loaded later" \
