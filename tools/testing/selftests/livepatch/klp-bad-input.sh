@@ -410,6 +410,41 @@ t_rela_no_place()
 	rela_broken -p "is outside of its section"
 }
 
+t_rela_not_kept()
+{
+	rela_refused "section .klp.rela.$T.text is not kept in memory" -k $T
+}
+
+# Those before it have been written by then, and have to be cleared: x86 writes over nothing but
+# zeroes, and would say so the next time.
+t_rela_unknown_type()
+{
+	klp_mkrela -t $T "${KLP_KO[$R]}" "$KLP_TMP/$R.ko"
+	klp_load $T
+	klp_mark
+	klp_load_fails ENOEXEC "$KLP_TMP/$R.ko"
+	klp_expect_log < /dev/null
+	klp_unload $T
+
+	klp_load "$KLP_TMP/$R.ko"
+	klp_wait_transition $R
+	klp_mark
+	klp_load_fails ENOEXEC $T
+	klp_load_fails ENOEXEC $T
+	klp_expect_log <<-END
+		livepatch: failed to initialize patch '$R' for module '$T' (-8)
+		livepatch: patch '$R' failed for module '$T', refusing to load module '$T'
+		livepatch: failed to initialize patch '$R' for module '$T' (-8)
+		livepatch: patch '$R' failed for module '$T', refusing to load module '$T'
+	END
+	klp_expect "relocations that have not been cleared" "" \
+		"$(grep 'existing value is nonzero' "$KLP_TMP/log-of-test")"
+	klp_disable $R
+	klp_unload $R
+	klp_load $T
+	expect_nothing_left $R
+}
+
 # The module is good until its target comes: that one is not let in.
 t_rela_target_symbol_missing()
 {
@@ -661,6 +696,8 @@ klp_main \
 	"rela_target_symbol_name a malformed symbol in a section of the target" \
 	"rela_no_symbol a relocation of the target to a symbol past the last" \
 	"rela_no_place a relocation of the target to a place past the end" \
+	"rela_not_kept a section of the target that would not be kept in memory" \
+	"rela_unknown_type a relocation of the target of a type that nobody knows" \
 	"rela_target_symbol_missing a klp symbol that a target loaded later does not have" \
 	"enabled_twice the same patch enabled twice" \
 	"during_transition a second patch while one is in transition" \

@@ -38,7 +38,8 @@ static const char *section_object;
 static const char *section_name;
 static const char *rename_from, *rename_to;
 static const char *module_name;
-static const char *without_symbol, *without_place;
+static const char *without_symbol, *without_place, *without_type;
+static const char *not_kept;
 static bool unmarked;
 
 static struct table file;
@@ -54,6 +55,8 @@ static void show_help(void)
 	      "  -s NAME     call the sections of klp relocations NAME\n"
 	      "  -y OBJECT   let the last relocation of this object's sections refer to no symbol\n"
 	      "  -p OBJECT   let it be for a place beyond the end of the section it is for\n"
+	      "  -t OBJECT   let it be of a type that no architecture knows\n"
+	      "  -k OBJECT   do not have this object's sections kept in memory\n"
 	      "  -u          leave the symbols undefined: do not mark them as livepatch symbols\n"
 	      "  -m NAME     call the module NAME; make no klp relocations\n", stderr);
 	exit(2);
@@ -235,7 +238,9 @@ static void add_section(const char *object, const struct elf64_shdr *from,
 	section = &sections[nr_sections++];
 	*section = *from;
 	section->sh_name = grow_strings(&section_names, text);
-	section->sh_flags = SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH;
+	section->sh_flags = SHF_INFO_LINK | SHF_RELA_LIVEPATCH;
+	if (!not_kept || strcmp(object, not_kept))
+		section->sh_flags |= SHF_ALLOC;
 	section->sh_offset = append(relas->data, relas->size);
 	section->sh_size = relas->size;
 }
@@ -264,6 +269,8 @@ static void move_relas(const struct elf64_shdr *from, const char *object,
 		rela->r_info |= 0xffffffffULL << 32;
 	if (without_place && !strcmp(object, without_place))
 		rela->r_offset = sections[from->sh_info].sh_size;
+	if (without_type && !strcmp(object, without_type))
+		rela->r_info |= 0xffffffffULL;
 	if (nr_sections == nr_old_sections + MAX_NEW_SECTIONS)
 		errx(1, "too many sections");
 	add_section(object, from, &moved);
@@ -319,7 +326,7 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "r:o:s:y:p:um:")) != -1) {
+	while ((option = getopt(argc, argv, "r:o:s:y:p:t:k:um:")) != -1) {
 		switch (option) {
 		case 'r':
 			rename_from = strtok(optarg, "=");
@@ -338,6 +345,12 @@ int main(int argc, char **argv)
 			break;
 		case 'p':
 			without_place = optarg;
+			break;
+		case 't':
+			without_type = optarg;
+			break;
+		case 'k':
+			not_kept = optarg;
 			break;
 		case 'u':
 			unmarked = true;
