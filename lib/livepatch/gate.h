@@ -10,6 +10,8 @@
 #include <linux/atomic.h>
 #include <linux/kstrtox.h>
 #include <linux/moduleparam.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/sysfs.h>
 #include <linux/wait.h>
 
@@ -50,6 +52,18 @@ static inline void gate_pass_unsignalled(struct gate *gate)
 {
 	atomic_inc(&gate->waiting);
 	wait_event_idle(gate_queue, !READ_ONCE(gate->closed));
+	atomic_dec(&gate->waiting);
+}
+
+/* For who is to be found running: inlined like gate_pass(). */
+static __always_inline void gate_spin(struct gate *gate)
+{
+	atomic_inc(&gate->waiting);
+	while (READ_ONCE(gate->closed) && !fatal_signal_pending(current)) {
+		/* Lets an emulator run another CPU. */
+		cpu_relax();
+		cond_resched_tasks_rcu_qs();
+	}
 	atomic_dec(&gate->waiting);
 }
 

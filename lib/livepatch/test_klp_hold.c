@@ -6,8 +6,9 @@
  * looks at its stack finds it there.  When that function is patched, cond_resched() is all that is
  * left to switch the thread; and when it dozes there, somebody has to wake it first.
  *
- * With the parameter chain, readers go on into the functions of test_klp_chain, if that has come
- * meanwhile, without a point in between at which they could switch themselves.
+ * Readers can also spin in there rather than sleep, or sleep where their stack cannot be told.  With
+ * the parameter chain, they go on into the functions of test_klp_chain, if that has come meanwhile,
+ * without a point in between at which they could switch themselves.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -16,6 +17,7 @@
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/objtool.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
 
@@ -27,6 +29,10 @@ MODULE_PARM_DESC(held, "number of readers asleep now");
 
 module_param_named(interruptible, gate.interruptible, bool, 0444);
 MODULE_PARM_DESC(interruptible, "let any signal wake them");
+
+static bool busy;
+module_param(busy, bool, 0444);
+MODULE_PARM_DESC(busy, "let them spin in test_klp_hold_wait() instead");
 
 static bool chain;
 module_param(chain, bool, 0444);
@@ -50,6 +56,8 @@ static noinline __noclone int test_klp_hold_wait(struct seq_file *m)
 {
 	int ret;
 
+	if (busy)
+		gate_spin(&gate);
 	ret = gate_pass(&gate);
 	if (ret)
 		return ret;
@@ -57,6 +65,31 @@ static noinline __noclone int test_klp_hold_wait(struct seq_file *m)
 	seq_puts(m, "original\n");
 	return 0;
 }
+
+#ifdef CONFIG_UNWINDER_ORC
+
+static bool unreliable;
+module_param(unreliable, bool, 0444);
+MODULE_PARM_DESC(unreliable, "keep readers asleep where their stack cannot be told instead");
+
+static noinline __noclone int hold_unseen(void)
+{
+	return gate_pass(&gate);
+}
+
+/* No data for the unwinder: it does not get past this function. */
+STACK_FRAME_NON_STANDARD(hold_unseen);
+
+#else
+
+static const bool unreliable;
+
+static int hold_unseen(void)
+{
+	return 0;
+}
+
+#endif
 
 /* No cond_resched() on the way, and no lock to be waited for: the task cannot be switched there. */
 static int show_chain(struct seq_file *m)
@@ -77,6 +110,11 @@ static int hold_show(struct seq_file *m, void *v)
 {
 	int ret;
 
+	if (unreliable) {
+		ret = hold_unseen();
+		if (ret)
+			return ret;
+	}
 	ret = test_klp_hold_wait(m);
 	if (ret || !chain)
 		return ret;

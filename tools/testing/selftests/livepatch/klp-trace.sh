@@ -259,6 +259,44 @@ t_task_held()
 	expect_no_twice
 }
 
+# It keeps a processor to itself, and whoever looks at it does so from another.
+t_task_running()
+{
+	klp_reads /sys/devices/system/cpu/cpu1/online 1 || klp_skip "no second processor"
+	taskset -pc 0 $BASHPID > /dev/null || klp_skip "no taskset"
+	klp_load $H busy=1
+	klp_hold $H
+	taskset -pc 1 "$KLP_HELD" > /dev/null
+	record_tasks
+	klp_load $P objects=$H:hold
+	until_seen held "$KLP_HELD" cat "reason=running function=-"
+	! seen switched "$KLP_HELD" cat "how=.*" || klp_fail "switched while it was running"
+	klp_release $H
+	klp_wait_transition $P
+	expect_seen switched "$KLP_HELD" cat how=exit
+	expect_no_twice
+}
+
+# It may be anywhere, also in the function, so it is not switched until it is seen somewhere else.
+t_task_unreliable()
+{
+	klp_load $H unreliable=1
+	[ -e "$(klp_param $H unreliable)" ] || klp_skip "no stack is unreliable for this unwinder"
+	klp_hold $H
+	record_tasks
+	klp_load $P objects=$H:hold
+	until_seen held "$KLP_HELD" cat "reason=unreliable function=-"
+	klp_until "this shell has switched" klp_reads /proc/self/patch_state 1
+	klp_expect_file "/proc/$KLP_HELD/patch_state" 0
+	klp_expect_file $KLP_SYSFS/$P/transition 1
+	! seen switched "$KLP_HELD" cat "how=.*" || klp_fail "switched with an unreliable stack"
+	klp_release $H
+	klp_expect "what the task has read" original "$KLP_SAID"
+	klp_wait_transition $P
+	expect_seen switched "$KLP_HELD" cat how=exit
+	expect_no_twice
+}
+
 t_task_force()
 {
 	klp_load $H
@@ -352,6 +390,8 @@ klp_main \
 	"refused_in_transition requests while another patch is in transition" \
 	"task_stack a task that sleeps elsewhere is switched where it sleeps" \
 	"task_held a task that sleeps in the function is held, and switched on its way out" \
+	"task_running a task that runs on another processor is held" \
+	"task_unreliable a task whose stack cannot be told is held" \
 	"task_force a task that is held is forced" \
 	"task_fork a child of a task that has switched" \
 	"task_cond_resched a kernel thread switches in cond_resched()" \
