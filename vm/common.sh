@@ -64,6 +64,17 @@ idle_option()
 	grep -qs '^CONFIG_DEBUG_KOBJECT_RELEASE=y' "$KOBJ/.config" && echo -w
 }
 
+# own_scripts: the names of our tests.  The stock suite's lie beside ours and are called test-*.sh; what
+# cannot be executed is a library.
+own_scripts()
+{
+	local script
+
+	for script in "$TOP"/tools/testing/selftests/livepatch/klp-*.sh; do
+		[ -x "$script" ] && echo "${script##*/}"
+	done
+}
+
 # elapsed SECONDS: as people write it
 elapsed()
 {

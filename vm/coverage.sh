@@ -34,10 +34,13 @@ if [ -z "$AGAIN" ]; then
 	"$VM/test.sh" own stock || exit
 fi
 rm -rf "$COUNTS"
-collect test
-collect stock-test
-gcovr --root "$LINUX" --add-tracefile "$COUNTS/test.json" \
-	--add-tracefile "$COUNTS/stock-test.json" --json "$COUNTS/all.json" || exit
+tracefiles=()
+for counts in "$LOG"/*.gcov; do
+	suite=$(basename "$counts" .gcov)
+	collect "$suite"
+	tracefiles+=(--add-tracefile "$COUNTS/$suite.json")
+done
+gcovr --root "$LINUX" "${tracefiles[@]}" --json "$COUNTS/all.json" || exit
 gcovr --root "$LINUX" --add-tracefile "$COUNTS/all.json" --txt "$COUNTS/lines.txt" || exit
 gcovr --root "$LINUX" --add-tracefile "$COUNTS/all.json" --branches --txt "$COUNTS/branches.txt" || exit
 "$VM/coverage.py" "$COUNTS/all.json" "$LINUX" "$VM/coverage.reasons"

@@ -1,37 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# suite.sh own|stock [SCRIPT...]: run one test suite in a guest.  Prints KTAP and leaves the counts
-# in build/log/NAME.totals.  BESIDE: see run-scripts.sh.
+# suite.sh [-n NAME] own|stock [SCRIPT...]: run one test suite, or these scripts of it, in a guest.
+# Prints KTAP and leaves the counts in build/log/NAME.totals; NAME is test, or stock-test, if none is
+# given.  BESIDE: see run-scripts.sh.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
+name=
+[ "$1" = -n ] && name=$2 && shift 2
 suite=$1
 shift
 
 case "$suite" in
 own)
 	dir=$LINUX/tools/testing/selftests/livepatch
-	limit=1500 each=300 name=test options='' nested=1
-	# The stock suite's scripts lie beside ours and are called test-*.sh; what cannot be
-	# executed is a library.
-	if [ $# -eq 0 ]; then
-		for script in "$TOP"/tools/testing/selftests/livepatch/klp-*.sh; do
-			[ -x "$script" ] && set -- "$@" "${script##*/}"
-		done
-	fi
+	limit=1500 each=300 name=${name:-test} options='' nested=1
+	# shellcheck disable=SC2046 # a list of names
+	[ $# -gt 0 ] || set -- $(own_scripts)
 	# Not beside the scripts: another target that lays our tree in meanwhile takes from there
 	# what is not of it.
 	mkdir -p "$KHOME/tools"
-	for tool in "$dir"/klp_*.c; do
-		gcc -O2 -Wall -o "$KHOME/tools/$(basename "$tool" .c)" "$tool" ||
-			die "cannot compile $tool"
+	for source in "$dir"/klp_*.c; do
+		tool=$KHOME/tools/$(basename "$source" .c)
+		gcc -O2 -Wall -o "$tool.$$" "$source" && mv "$tool.$$" "$tool" ||
+			die "cannot compile $source"
 	done
 	;;
 stock)
 	dir=$KHOME/stock-tests/tools/testing/selftests/livepatch
-	limit=1500 each=600 name=stock-test options=-c nested=0
+	limit=1500 each=600 name=${name:-stock-test} options=-c nested=0
 	# shellcheck disable=SC2046 # a list of names
 	[ $# -gt 0 ] || set -- $(
 		sed -n '/^TEST_PROGS :=/,/[^\\]$/s/^.*\(test-[a-z-]*\.sh\).*/\1/p' "$dir/Makefile"

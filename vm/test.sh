@@ -8,7 +8,14 @@
 . "$(dirname "$0")/common.sh"
 
 passed=0 failed=0 skipped=0
-beside=
+beside='' odd=()
+
+# run_beside SCRIPT...: these of ours, then the stock suite
+run_beside()
+{
+	[ $# -eq 0 ] || "$VM/suite.sh" -n test-beside own "$@"
+	"$VM/suite.sh" stock
+}
 
 # add NAME: what the suite of this name left
 add()
@@ -20,17 +27,26 @@ add()
 }
 
 mkdir -p "$LOG"
-rm -f "$LOG"/*.totals
+rm -f "$LOG"/*.{totals,gcov}
 case " $* " in
 *' stock '*)	"$VM/stock-build.sh" || exit ;;
 esac
 
-# A guest keeps one processor busy, so two take no longer than one where there are two.  The
-# stock suite then says its part when ours has ended.  Its process group is its own: a signal to
-# that reaches its guest.
+# shellcheck disable=SC2206 # a list of names
+scripts=($TESTS)
+
+# A guest keeps one processor busy, so two take no longer than one where there are two.  Every other
+# script of ours, and then the stock suite, run beside the rest, and have their say when that has
+# ended.  Their process group is their own: a signal to that reaches the guest.
 if [ $# -eq 2 ] && [ "$(nproc)" -ge 2 ]; then
-	setsid "$VM/suite.sh" stock >"$LOG/stock-test.out" 2>&1 </dev/null &
+	if [ ${#scripts[@]} -eq 0 ]; then
+		mapfile -t odd < <(own_scripts | sed -n 'p;n')
+		mapfile -t scripts < <(own_scripts | sed -n 'n;p')
+	fi
+	set -m
+	run_beside "${odd[@]}" >"$LOG/beside.out" 2>&1 </dev/null &
 	beside=$!
+	set +m
 	trap 'kill -- -$beside 2>/dev/null' EXIT
 	trap 'exit 130' INT TERM HUP
 fi
@@ -38,13 +54,13 @@ fi
 for suite in "$@"; do
 	case "$suite" in
 	own)
-		# shellcheck disable=SC2086 # TESTS is a list of names
-		"$VM/suite.sh" own $TESTS
+		"$VM/suite.sh" own "${scripts[@]}"
 		add test
 		;;
 	stock)
 		if [ -n "$beside" ]; then
-			tail -c +1 -s 0.1 -f --pid="$beside" "$LOG/stock-test.out"
+			tail -c +1 -s 0.1 -f --pid="$beside" "$LOG/beside.out"
+			[ ${#odd[@]} -eq 0 ] || add test-beside
 		else
 			"$VM/suite.sh" stock
 		fi
