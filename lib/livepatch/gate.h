@@ -26,9 +26,9 @@ static DECLARE_WAIT_QUEUE_HEAD(gate_queue);
 
 /*
  * Inlined, so that the function that calls it is what the task is found asleep in.  A signal that
- * kills ends the wait, or a failing script would leave tasks that nobody can get rid of; the one that
- * the core sends after some seconds does only where the gate says so, or a slow machine could not
- * keep a task there.
+ * kills ends the wait, or a failing script would leave tasks that nobody can get rid of; the one
+ * that the core sends after some seconds does only where the gate says so, or a slow machine could
+ * not keep a task there.
  */
 static __always_inline int gate_pass(struct gate *gate)
 {

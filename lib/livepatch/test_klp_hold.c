@@ -6,9 +6,9 @@
  * looks at its stack finds it there.  When that function is patched, cond_resched() is all that is
  * left to switch the thread; and when it dozes there, somebody has to wake it first.
  *
- * Readers can also spin in there rather than sleep, or sleep where their stack cannot be told.  With
- * the parameter chain, they go on into the functions of test_klp_chain, if that has come meanwhile,
- * without a point in between at which they could switch themselves.
+ * Readers can also spin in there rather than sleep, or sleep where their stack cannot be told.
+ * With the parameter chain, they go on into the functions of test_klp_chain, if that has come
+ * meanwhile, without a point in between at which they could switch themselves.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

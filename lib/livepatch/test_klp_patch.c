@@ -244,9 +244,9 @@ static const char *module_state(const struct module *mod)
 }
 
 /*
- * Of the task that runs the callback it needs that /sys is where it should be.  The callback may run
- * in a write to sysfs itself.  lockdep warns of any write to a file system inside another, for the
- * sake of those that can be frozen.
+ * Of the task that runs the callback it needs that /sys is where it should be.  The callback may
+ * run in a write to sysfs itself.  lockdep warns of any write to a file system inside another, for
+ * the sake of those that can be frozen.
  */
 static int write_nested_file(void)
 {

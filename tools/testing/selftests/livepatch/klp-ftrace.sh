@@ -620,7 +620,7 @@ go_on_with_passes()
 }
 
 # expect_moved FROM MODULE HELD STATE: the task that FROM holds is let go, and goes from there into
-# the function of the module that has joined, where it is found; MODULE says by HELD that it is there
+# the function of the module that has joined, where it is found.  HELD of MODULE counts it there.
 expect_moved()
 {
 	stop_passes

@@ -693,8 +693,8 @@ klp_release()
 
 # --- tools --------------------------------------------------------------------------------------
 
-# klp_tool NAME: finds the program, compiled here if need be; its path is then in KLP_TOOL.  They may
-# have been built in another folder, KLP_TOOLS.
+# klp_tool NAME: finds the program, compiled here if need be; its path is then in KLP_TOOL.  They
+# may have been built in another folder, KLP_TOOLS.
 klp_tool()
 {
 	KLP_TOOL=${KLP_TOOLS:-$KLP_DIR}/$1
