@@ -45,6 +45,7 @@ umount -n -l /mnt
 mkdir -p /dev/pts /dev/shm /sys /run
 mount -t sysfs sysfs /sys
 mount -t debugfs debugfs /sys/kernel/debug
+[ ! -e /sys/kernel/debug/kcsan ] || echo on >/sys/kernel/debug/kcsan
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t bpf bpf /sys/fs/bpf
 mount -t devpts devpts /dev/pts
