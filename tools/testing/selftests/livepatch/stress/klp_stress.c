@@ -29,6 +29,7 @@
 
 #define TRACING		"/sys/kernel/tracing"
 #define INSTANCE	TRACING "/instances/stress"
+#define FAIR_SERVER	"/sys/kernel/debug/sched/fair_server"
 #define CPU1		"/sys/devices/system/cpu/cpu1/online"
 #define PREFIX		"stress_p"
 
@@ -1393,6 +1394,12 @@ static void prepare(void)
 	/* A kernel that looks after its locks takes its time. */
 	if (!access("/proc/lockdep", F_OK))
 		limit *= 4;
+	/*
+	 * Linux 6.12 can lose count of the bandwidth of a CPU's fair server when the CPU goes off, and
+	 * then warns in inactive_task_timer().  Nobody here is real-time, so nobody needs one.
+	 */
+	for (i = 0; i < 2; i++)
+		write_file(format(FAIR_SERVER "/cpu%u/runtime", i), "0");
 	ret = load_image(read_module("stress"), "");
 	if (ret)
 		errx(1, "stress.ko: %s", strerror(ret));
