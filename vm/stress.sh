@@ -32,8 +32,7 @@ if [ "$modules_of" != "$(cat "$STRESS/.stamp" 2>/dev/null)" ]; then
 fi
 
 # The rest of the time limit is for what takes long when something is wrong.
-# shellcheck disable=SC2046 # an option or none
-"$VM/guest.sh" -n stress -t $((seconds + 900)) $(idle_option) -- \
+"$VM/guest.sh" -n stress -t $((seconds + 900)) -- \
 	"$STRESS/klp_stress $STRESS $seconds $SEED"
 rc=$?
 # When the kernel has died of it, it has shown its trace buffer, and in that the operations.
