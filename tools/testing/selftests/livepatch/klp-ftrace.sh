@@ -138,8 +138,8 @@ tracer_off()
 	rmdir "$INSTANCE"
 }
 
-# expect_traced FUNCTION...: the tracer sees them called.  Nothing is forked meanwhile: on a debug kernel
-# that alone would fill the buffer.
+# expect_traced FUNCTION...: the tracer sees them called.  Nothing is forked meanwhile: on a debug
+# kernel that alone would fill the buffer.
 expect_traced()
 {
 	local name seen _

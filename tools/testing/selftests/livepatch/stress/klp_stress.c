@@ -1395,8 +1395,8 @@ static void prepare(void)
 	if (!access("/proc/lockdep", F_OK))
 		limit *= 4;
 	/*
-	 * Linux 6.12 can lose count of the bandwidth of a CPU's fair server when the CPU goes off, and
-	 * then warns in inactive_task_timer().  Nobody here is real-time, so nobody needs one.
+	 * Linux 6.12 can lose count of the bandwidth of a CPU's fair server when the CPU goes off,
+	 * and then warns in inactive_task_timer().  Nobody here is real-time, so nobody needs one.
 	 */
 	for (i = 0; i < 2; i++)
 		write_file(format(FAIR_SERVER "/cpu%u/runtime", i), "0");
