@@ -25,7 +25,8 @@ identity()
 	fi
 	# Scripts and text are laid in too, but nothing is built of them.
 	cd "$TOP" && our_files | grep -Ev '^(Documentation|tools)/' | xargs -r sha256sum
-	sha256sum vm/config/{base,ours} ${VARIANT:+"vm/config/$VARIANT"} vm/kernel.sh vm/lay-in.sh vm/house.sh vm/common.sh
+	sha256sum vm/config/{base,ours} ${VARIANT:+"vm/config/$VARIANT"} \
+		vm/{kernel,lay-in,house,common}.sh
 }
 
 # wanted_options: what the fragments ask for, the last one first.  Those of config/ours are asked for

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # lay-in.sh [--dry-run] [--host] TREE PRISTINE: make TREE what the host (PRISTINE holds its copies of
-# the files concerned) is with our files in it, or with --host without them.  Only files that differ are written, so that make
-# rebuilds only what they touch.  Prints a line for each file: added, replaced, edited, removed,
-# or restored to the host's.
+# the files concerned) is with our files in it, or with --host without them.  Only files that differ
+# are written, so that make rebuilds only what they touch.  Prints a line for each file: added,
+# replaced, edited, removed, or restored to the host's.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"

@@ -62,7 +62,8 @@ case "$VARIANT" in
 ?*)	limit=$((3 * limit)) each=$((3 * each)) ;;
 esac
 command="[ \$(nproc) = ${SMP:-2} ] || { echo '# not ${SMP:-2} processors'; exit 1; }; "
-command+="BESIDE='$BESIDE' KLP_TOOLS=$KHOME/tools KLP_TIMEOUT=$patience $VM/run-scripts.sh $options $each $dir $*"
+command+="BESIDE='$BESIDE' KLP_TOOLS=$KHOME/tools KLP_TIMEOUT=$patience "
+command+="$VM/run-scripts.sh $options $each $dir $*"
 if [ "$VARIANT" = coverage ]; then
 	# See coverage-guest.sh.  The counts take the way that the results take.
 	command+="; rc=\$?; $VM/coverage-guest.sh; exit \$rc"
