@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Kernel live patching: what the author of a livepatch fills in, and what the
- * module loader, fork, the scheduler and /proc call.
+ * Kernel live patching: the descriptions that the author of a livepatch fills in, and the
+ * functions that the module loader, fork, the scheduler and /proc call.
  *
- * The structures below are descriptions. The core reads them and, but for
- * &klp_object.mod, never writes to them: all that it keeps while a patch lives
- * stands in objects of its own, see kernel/livepatch/runtime.h.
+ * The core reads the descriptions. It writes only to the fields that are marked as set by the
+ * core, which authors may read. The runtime objects of the core are in
+ * kernel/livepatch/runtime.h.
  */
 
 #ifndef _LINUX_LIVEPATCH_H_
@@ -18,8 +18,8 @@
 #if IS_ENABLED(CONFIG_LIVEPATCH)
 
 /*
- * Values of task_struct::patch_state, as /proc/<pid>/patch_state shows them.
- * A task is in one of the last two only while a transition is under way.
+ * Values of task_struct::patch_state, shown by /proc/<pid>/patch_state. The last two occur only
+ * during a transition.
  */
 #define KLP_TRANSITION_IDLE		-1
 #define KLP_TRANSITION_UNPATCHED	 0
@@ -27,63 +27,78 @@
 
 struct klp_object;
 
+/*
+ * The exported name contains the version of the layout of the structures below. On a kernel
+ * without MODVERSIONS the loader cannot recognize a livepatch that was built with another
+ * layout, such as the one of stock Linux 6.12: its arrays would be read with a wrong element
+ * size. With this name the loader does not find the symbol, and refuses the module. Increase
+ * the number whenever a structure changes that authors fill in.
+ */
+#define klp_enable_patch	klp_enable_patch_layout_1
+
 /**
- * struct klp_func - one function to be replaced
+ * struct klp_func - a function to be replaced
  * @old_name:	name of the function that is replaced, as in /proc/kallsyms
- * @new_func:	the function that runs instead of it
- * @old_sympos:	which of the symbols called @old_name in this object is meant,
- *		counted from 1 in the order of /proc/kallsyms; 0 says that the
- *		name stands there only once, and the patch is refused if not
+ * @new_func:	replacement for the function
+ * @old_sympos:	position among the symbols called @old_name in this object, counted from 1 in the
+ *		order of /proc/kallsyms. 0 means that the name is unique: otherwise the patch is
+ *		refused
+ * @old_func:	set by the core: the function that is replaced, NULL while its object is not
+ *		loaded
  *
- * An entry with nothing set ends the array. As in Linux 6.12, but for the fields
- * of the core, which are not the author's to see.
+ * An empty entry ends the array. As in Linux 6.12, without the other fields of the core.
  */
 struct klp_func {
 	const char *old_name;
 	void *new_func;
 	unsigned long old_sympos;
+
+	/* The core's. */
+	void *old_func;
 };
 
 /**
- * struct klp_callbacks - what an object wants to be run around its change
- * @pre_patch:	 before the object's functions are redirected. A value other
- *		 than 0 vetoes: the livepatch, or the module that is being
- *		 loaded under it, is refused with that errno
- * @post_patch:	 after every task runs the new functions
- * @pre_unpatch: before the first task goes back to the old functions; runs
- *		 only when @post_patch has run
- * @post_unpatch: after every task is back and the redirection is removed; runs
- *		 whenever @pre_patch has succeeded or there is none, but not
- *		 in a patch that has been replaced by another
+ * struct klp_callbacks - functions that the core calls around the change of an object
+ * @pre_patch:	 before the functions of the object are redirected. A nonzero result refuses the
+ *		 livepatch, or the module that is being loaded, with that errno. A positive value
+ *		 or another value that is not an errno is logged and becomes -EINVAL
+ * @post_patch:	 after all tasks have been switched to the new functions
+ * @pre_unpatch: before the first task is switched back to the old functions. Runs only after
+ *		 @post_patch
+ * @post_unpatch: after all tasks have been switched back and the redirection has been removed.
+ *		 Runs whenever @pre_patch has succeeded or is NULL, except in a patch that has
+ *		 been replaced by another one
+ * @post_unpatch_enabled: unused, exists for code that uses the field of Linux 6.12
  *
- * Each may be NULL. An object's callbacks run only while the object is loaded:
- * vmlinux always, a module from MODULE_STATE_COMING, before its init, to
- * MODULE_STATE_GOING, after its exit.
+ * Each may be NULL. The callbacks of an object run only while the object is loaded: vmlinux
+ * always, a module from MODULE_STATE_COMING, before its init, to MODULE_STATE_GOING, after its
+ * exit.
  *
- * Context: process context, may sleep. The lock of the livepatch core is held,
- * so a callback must not wait for anything that needs it: the loading or the
- * removal of a module, or a write to a file below /sys/kernel/livepatch. When it
- * calls klp_enable_patch() itself, or writes to such a file, it gets -EDEADLK.
+ * Context: process context, may sleep. klp_mutex is held, so a callback must not wait for
+ * anything that needs it: loading or unloading a module, or a write to a file in
+ * /sys/kernel/livepatch. A callback that calls klp_enable_patch() or writes to such a file gets
+ * -EDEADLK.
  *
- * The semantics are those of Linux 6.12, made whole: what is owed is kept for each
- * object, so that nothing runs twice and nothing is lost when a transition is
- * reversed, a module is refused or a redirection fails.
+ * The semantics are those of Linux 6.12, with one addition. The callbacks that are owed are
+ * recorded for each object. No callback is repeated or omitted when a transition is reversed, a
+ * module is refused or a redirection fails.
  */
 struct klp_callbacks {
 	int (*pre_patch)(struct klp_object *obj);
 	void (*post_patch)(struct klp_object *obj);
 	void (*pre_unpatch)(struct klp_object *obj);
 	void (*post_unpatch)(struct klp_object *obj);
+
+	/* The core's. */
+	bool post_unpatch_enabled;
 };
 
 /**
- * struct klp_hook - one more thing to be run when an object is patched or unpatched
- * @hook: returns 0, or a value that is logged and has no further effect. NULL
- *	  ends the array
+ * struct klp_hook - a further function to call when an object is patched or unpatched
+ * @hook: a nonzero result is logged and has no other effect. NULL ends the array
  *
- * Where callbacks are the one place of an object's author, hooks are a list: what
- * generates livepatches can collect those of several source files. Linux 6.12 has
- * no such thing.
+ * An object has one set of callbacks, and lists of hooks: a generator of livepatches can
+ * collect the hooks of several source files. Linux 6.12 has no hooks.
  *
  * Context: as for &struct klp_callbacks.
  */
@@ -92,20 +107,21 @@ struct klp_hook {
 };
 
 /**
- * struct klp_object - what a patch changes in vmlinux or in one module
+ * struct klp_object - changes of vmlinux or of one module
  * @name:	name of the module, NULL for vmlinux
- * @funcs:	its functions, ended by an empty entry. Must not be NULL, but may
- *		hold nothing but the empty entry, for callbacks alone
- * @callbacks:	what runs around the change
- * @patch_hooks: run in this order after pre_patch has succeeded, before the
- *		functions are redirected; NULL for none. They cannot veto
- * @unpatch_hooks: run in this order when the redirection is removed, before
- *		post_unpatch, and whenever that is due; NULL for none
- * @mod:	set by the core, for callbacks and hooks to read: the module while
- *		it is loaded, NULL for vmlinux
+ * @funcs:	functions to be replaced, ended by an empty entry. Must not be NULL. An array of the
+ *		empty entry alone is valid, for an object with callbacks only
+ * @callbacks:	functions to call around the change
+ * @patch_hooks: called in this order after pre_patch has succeeded, before the functions are
+ *		redirected. They cannot refuse the patch. NULL for none
+ * @unpatch_hooks: called in this order when the redirection has been removed, before post_unpatch
+ *		and under the same conditions. NULL for none
+ * @mod:	set by the core, for callbacks and hooks: the module while it is loaded, NULL for
+ *		vmlinux
+ * @patched:	set by the core: the functions are redirected
  *
- * An entry with neither @name nor @funcs ends the array. As in Linux 6.12, but for
- * the hooks.
+ * An entry with neither @name nor @funcs ends the array. As in Linux 6.12, except for the
+ * hooks.
  */
 struct klp_object {
 	const char *name;
@@ -116,14 +132,15 @@ struct klp_object {
 
 	/* The core's. */
 	struct module *mod;
+	bool patched;
 };
 
 /**
- * struct klp_state - something in the system that a patch changes for good
- * @id:		which thing; any number but 0 that patch authors agree upon
- * @version:	version of the change. A patch with a lower version than one that
- *		is installed is refused
- * @data:	the author's
+ * struct klp_state - a permanent change of the system by a patch
+ * @id:		number of the state, not 0, that the authors of patches agree upon
+ * @version:	version of the change. A patch with a lower version than an installed one is
+ *		refused
+ * @data:	data of the author
  *
  * An entry with @id 0 ends the array. As in Linux 6.12.
  */
@@ -136,16 +153,20 @@ struct klp_state {
 /**
  * struct klp_patch - a livepatch
  * @mod:	the livepatch module, THIS_MODULE
- * @objs:	the objects it changes, ended by an empty entry
- * @states:	the system states that it changes, or NULL
- * @replace:	take the place of all patches that are enabled
- * @persistent:	stay in sysfs when the patch has been disabled, to be enabled
- *		again there. One that has been replaced by another patch leaves
- *		all the same: its unpatch callbacks have not run
+ * @objs:	the objects to be changed, ended by an empty entry
+ * @states:	the system states that the patch changes, or NULL
+ * @replace:	replace all enabled patches
+ * @persistent:	keep the disabled patch in sysfs, where it can be enabled again. A patch that has
+ *		been replaced by another one is freed nevertheless: its unpatch callbacks have
+ *		not run
+ * @enabled:	set by the core: the last request. The transition to it may be running
  *
- * Must stay valid until the module's exit is called. A persistent patch is not
- * looked at any more from there on, and of any other the core has let go before
- * the module can be removed. As in Linux 6.12, but for @persistent.
+ * Neither the structure nor an array, name, function or callback in it may be in an init
+ * section. The exception is pre_patch of vmlinux in a patch that is not persistent: it runs
+ * only in klp_enable_patch().
+ *
+ * The structure must stay valid until the exit of the module is called. The core does not
+ * access it afterwards. As in Linux 6.12, except for @persistent.
  */
 struct klp_patch {
 	struct module *mod;
@@ -153,7 +174,48 @@ struct klp_patch {
 	struct klp_state *states;
 	bool replace;
 	bool persistent;
+
+	/* The core's. */
+	bool enabled;
 };
+
+#ifdef CONFIG_64BIT
+/* Increase the number in klp_enable_patch when one of these has to be changed. */
+static_assert(sizeof(struct klp_func) == 32);
+static_assert(sizeof(struct klp_callbacks) == 40);
+static_assert(sizeof(struct klp_hook) == 8);
+static_assert(sizeof(struct klp_object) == 88);
+static_assert(sizeof(struct klp_state) == 24);
+static_assert(sizeof(struct klp_patch) == 32);
+#endif
+
+static inline bool klp_is_last_object(const struct klp_object *obj)
+{
+	return !obj->name && !obj->funcs;
+}
+
+static inline bool klp_is_last_func(const struct klp_func *func)
+{
+	return !func->old_name && !func->new_func && !func->old_sympos;
+}
+
+/*
+ * Iterators over a description. Those without "static" in their name iterate over lists of the
+ * core in Linux 6.12. Here they are the same as the others.
+ */
+#define klp_for_each_object_static(patch, obj)					\
+	for ((obj) = (patch)->objs; !klp_is_last_object(obj); (obj)++)
+#define klp_for_each_object(patch, obj)	klp_for_each_object_static(patch, obj)
+#define klp_for_each_object_safe(patch, obj, next)				\
+	for ((obj) = (patch)->objs;						\
+	     !klp_is_last_object(obj) && ((next) = (obj) + 1, true); (obj) = (next))
+
+#define klp_for_each_func_static(obj, func)					\
+	for ((func) = (obj)->funcs; !klp_is_last_func(func); (func)++)
+#define klp_for_each_func(obj, func)	klp_for_each_func_static(obj, func)
+#define klp_for_each_func_safe(obj, func, next)					\
+	for ((func) = (obj)->funcs;						\
+	     !klp_is_last_func(func) && ((next) = (func) + 1, true); (func) = (next))
 
 int klp_enable_patch(struct klp_patch *patch);
 
@@ -161,26 +223,26 @@ int klp_enable_patch(struct klp_patch *patch);
 struct klp_state *klp_get_prev_state(unsigned long id);
 struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id);
 
-/* Shadow variables: data attached to an object without changing its type. */
+/* Shadow variables: data that is attached to an object without changing its type. */
 
 /**
- * typedef klp_shadow_dtor_t - ends the life of a shadow variable
- * @obj:  the object it was attached to, which may be gone
- * @data: the variable, which is freed afterwards
+ * typedef klp_shadow_dtor_t - destructor of a shadow variable
+ * @obj:  the object it was attached to, which may have been freed
+ * @data: data of the variable, which is freed afterwards
  *
- * Context: a spinlock of the core is held and interrupts are disabled: must not
- * sleep, and may call no klp_shadow_*() function but klp_shadow_get().
+ * Context: a spinlock of the core is held and interrupts are disabled. Must not sleep, and must
+ * not call a klp_shadow_*() function except klp_shadow_get().
  */
 typedef void (*klp_shadow_dtor_t)(void *obj, void *data);
 
 /**
- * typedef klp_shadow_ctor_t - begins the life of a shadow variable
- * @obj:  the object it is going to be attached to
- * @data: the variable, zeroed
- * @arg:  what the caller of klp_shadow_alloc() or klp_shadow_get_or_alloc() gave
+ * typedef klp_shadow_ctor_t - constructor of a shadow variable
+ * @obj:  the object it is attached to
+ * @data: data of the variable, zeroed
+ * @arg:  argument of klp_shadow_alloc() or klp_shadow_get_or_alloc()
  *
  * Context: as for klp_shadow_dtor_t.
- * Return: 0, or an errno: then the variable is freed and nothing is attached.
+ * Return: 0, or an errno: then the variable is freed, and nothing is attached.
  */
 typedef int (*klp_shadow_ctor_t)(void *obj, void *data, void *arg);
 
@@ -204,17 +266,29 @@ void klp_update_patch_state(struct task_struct *task);
 void klp_copy_process(struct task_struct *child);
 
 /**
- * klp_patch_pending() - is this task still to be switched?
+ * klp_patch_pending() - find out whether a task has to be switched
  * @task: the task
  *
  * For the exit to user mode and the idle loop of Linux 6.12.
  *
  * Context: any.
- * Return: true while a transition is under way that @task has not followed.
+ * Return: true during a transition in which @task has not been switched.
  */
 static inline bool klp_patch_pending(struct task_struct *task)
 {
 	return test_tsk_thread_flag(task, TIF_PATCH_PENDING);
+}
+
+/**
+ * klp_have_reliable_stack() - find out whether stacks of sleeping tasks are reliable
+ *
+ * Context: any.
+ * Return: true if this kernel can read the stack of a sleeping task reliably. Otherwise some
+ * transitions never complete.
+ */
+static inline bool klp_have_reliable_stack(void)
+{
+	return IS_ENABLED(CONFIG_HAVE_RELIABLE_STACKTRACE) && IS_ENABLED(CONFIG_STACKTRACE);
 }
 
 #else /* !CONFIG_LIVEPATCH */

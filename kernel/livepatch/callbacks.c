@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Callbacks and hooks: what is owed to an object, and running it.
+ * Callbacks and hooks: the state of each object, and the calls that change it.
  *
  *	          prepare             publish
  *	          pre_patch           post_patch
@@ -11,19 +11,19 @@
  *	          unpatch_hooks       pre_unpatch
  *	          post_unpatch
  *
- * Each step asks nothing but the state of the object. A caller may ask for a
- * step whenever the occasion for it has come, and the step is taken only when
- * it is due: that is why a callback runs once for each arrival in a state,
- * whatever the order of reversals, forced transitions and modules that come and
- * go. A callback that is absent counts as one that has run and succeeded.
+ * Each step depends only on the state of the object. A caller may request a step at any time;
+ * it runs only if it is due. So a callback runs once for each change of the state, for any
+ * order of reversals, forced transitions, and modules that are loaded and unloaded. A missing
+ * callback counts as one that has succeeded.
  *
- * The lists of patches and the lock are not known here. The caller sees to it
- * that the object is loaded.
+ * This file uses neither the lists of patches nor klp_mutex. The caller ensures that the object
+ * is loaded.
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
 #include <kunit/visibility.h>
+#include <linux/err.h>
 #include <linux/kallsyms.h>
 #include <linux/sched.h>
 #include <linux/timekeeping.h>
@@ -32,8 +32,8 @@
 #include "runtime.h"
 
 /*
- * The task that is in a callback or a hook. It cannot wait for the lock, which it
- * holds; whoever else reads this finds that it is not itself.
+ * The task that runs a callback or a hook. It holds klp_mutex, and must not wait for it.
+ * Another task that reads this variable finds that it is not its own.
  */
 static struct task_struct *klp_callback_task;
 
@@ -59,7 +59,9 @@ static noinline_for_stack void klp_trace_call(const struct klp_call *call, int r
 {
 	char symbol[KSYM_SYMBOL_LEN];
 
-	/* By name: the address says nothing any more when the livepatch has gone. */
+	/*
+	 * Trace the name: the address cannot be resolved after the livepatch has been unloaded.
+	 */
 	sprint_symbol_no_offset(symbol, (unsigned long)call->function);
 	trace_klp_callback(call->obj->patch->name, klp_object_name(call->obj), call->kind, symbol,
 			   ret, duration);
@@ -84,6 +86,20 @@ static void klp_run_callback(struct klp_rt_object *obj, const char *kind,
 	klp_call_end(&call, 0);
 }
 
+/*
+ * Return the result of a callback or hook. A positive value is not an errno, and would look
+ * like success in user space: it is logged and replaced by -EINVAL.
+ */
+static int klp_checked_result(const struct klp_call *call, int ret)
+{
+	if (ret <= 0 && ret >= -MAX_ERRNO)
+		return ret;
+	pr_warn("patch '%s': %s %ps of object '%s' returned %d, which is not an errno value\n",
+		call->obj->patch->name, call->kind, call->function, klp_object_name(call->obj),
+		ret);
+	return -EINVAL;
+}
+
 static int klp_run_pre_patch(struct klp_rt_object *obj)
 {
 	int (*pre_patch)(struct klp_object *obj) = obj->desc->callbacks.pre_patch;
@@ -95,10 +111,13 @@ static int klp_run_pre_patch(struct klp_rt_object *obj)
 	klp_call_begin(&call, obj, "pre_patch", pre_patch);
 	ret = pre_patch(obj->desc);
 	klp_call_end(&call, ret);
-	return ret;
+	return klp_checked_result(&call, ret);
 }
 
-/* A hook that fails is heard, but neither stops the others nor refuses anything. */
+/*
+ * Run hooks in order. A failure is logged. It neither stops the other hooks nor refuses the
+ * patch.
+ */
 static void klp_run_hooks(struct klp_rt_object *obj, const char *kind, struct klp_hook *hooks)
 {
 	struct klp_call call;
@@ -108,6 +127,7 @@ static void klp_run_hooks(struct klp_rt_object *obj, const char *kind, struct kl
 		klp_call_begin(&call, obj, kind, hooks->hook);
 		ret = hooks->hook(obj->desc);
 		klp_call_end(&call, ret);
+		ret = klp_checked_result(&call, ret);
 		if (ret)
 			pr_warn("patch '%s': %s %ps of object '%s' returned %d\n",
 				obj->patch->name, kind, call.function, klp_object_name(obj), ret);
@@ -115,10 +135,10 @@ static void klp_run_hooks(struct klp_rt_object *obj, const char *kind, struct kl
 }
 
 /**
- * klp_callback_is_caller() - is it a callback or a hook that calls us?
+ * klp_callback_is_caller() - find out whether the caller is a callback or a hook
  *
  * Context: any task.
- * Return: true when current runs one, and so holds klp_mutex already.
+ * Return: true when current runs a callback or a hook, and so holds klp_mutex.
  */
 bool klp_callback_is_caller(void)
 {
@@ -127,14 +147,13 @@ bool klp_callback_is_caller(void)
 EXPORT_SYMBOL_IF_KUNIT(klp_callback_is_caller);
 
 /**
- * klp_callbacks_prepare() - the functions of an object are about to be redirected
+ * klp_callbacks_prepare() - run the callbacks before an object is redirected
  * @obj: the object
  *
- * Runs pre_patch, and the patch_hooks when it does not veto.
+ * Runs pre_patch, then patch_hooks unless pre_patch has failed.
  *
- * Context: process context, klp_mutex held; callbacks and hooks may sleep.
- * Return: 0, or the errno that the author's pre_patch vetoes with; nothing is
- * owed to the object then.
+ * Context: process context, klp_mutex held. Callbacks and hooks may sleep.
+ * Return: 0, or the errno of pre_patch. No callback is owed to the object after an error.
  */
 int klp_callbacks_prepare(struct klp_rt_object *obj)
 {
@@ -154,10 +173,10 @@ int klp_callbacks_prepare(struct klp_rt_object *obj)
 EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_prepare);
 
 /**
- * klp_callbacks_publish() - every task runs the new functions of an object
+ * klp_callbacks_publish() - run post_patch: every task runs the new functions of an object
  * @obj: the object
  *
- * Context: process context, klp_mutex held; the callback may sleep.
+ * Context: process context, klp_mutex held. The callback may sleep.
  */
 void klp_callbacks_publish(struct klp_rt_object *obj)
 {
@@ -170,10 +189,10 @@ void klp_callbacks_publish(struct klp_rt_object *obj)
 EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_publish);
 
 /**
- * klp_callbacks_withdraw() - the functions of an object are about to go
+ * klp_callbacks_withdraw() - run pre_unpatch: an object is about to be reverted
  * @obj: the object
  *
- * Context: process context, klp_mutex held; the callback may sleep.
+ * Context: process context, klp_mutex held. The callback may sleep.
  */
 void klp_callbacks_withdraw(struct klp_rt_object *obj)
 {
@@ -186,12 +205,12 @@ void klp_callbacks_withdraw(struct klp_rt_object *obj)
 EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_withdraw);
 
 /**
- * klp_callbacks_release() - no task runs the new functions of an object any more
- * @obj: the object; its functions are not redirected
+ * klp_callbacks_release() - run the callbacks after an object has been reverted
+ * @obj: the object. No task runs its new functions any longer
  *
- * Runs the unpatch_hooks, then post_unpatch.
+ * Runs unpatch_hooks, then post_unpatch.
  *
- * Context: process context, klp_mutex held; callbacks and hooks may sleep.
+ * Context: process context, klp_mutex held. Callbacks and hooks may sleep.
  */
 void klp_callbacks_release(struct klp_rt_object *obj)
 {
@@ -206,11 +225,11 @@ void klp_callbacks_release(struct klp_rt_object *obj)
 EXPORT_SYMBOL_IF_KUNIT(klp_callbacks_release);
 
 /**
- * klp_callbacks_forget() - another patch has taken the place of this one
+ * klp_callbacks_forget() - drop the callbacks that are owed to an object of a replaced patch
  * @obj: the object
  *
- * The newer patch knows how to go on from what this one has changed, this one
- * cannot know what the newer has made of it. So nothing is run.
+ * No callback runs. The newer patch knows what the older one has changed. The older one cannot
+ * know how the newer one uses these changes.
  *
  * Context: process context, klp_mutex held.
  */

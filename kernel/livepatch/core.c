@@ -1,6 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Life of a patch: checked, enabled, disabled, enabled again, replaced, freed.
+ * The life of a patch.
+ *
+ *	klp_enable_patch()	       klp_enable_again()
+ *	       |			      |
+ *	       v			      |
+ *	   INSTALLED <------------------------+
+ *	       |     \
+ *	       |      +--- an object fails ---> freed, or PARKED again
+ *	       v
+ *	   PATCHING <--- klp_transition_reverse() ---> UNPATCHING
+ *	       |					^     |
+ *	       v					|     v
+ *	    PATCHED ------- klp_revert_patch() ---------+   RETIRED, or PARKED if persistent
+ *	       |
+ *	       +--- another patch replaces it ---> RETIRED
+ *
+ *   INSTALLED	The patch has its directory in sysfs, the symbols of its loaded objects are
+ *		resolved, and it is on the stack of patches, klp_patches. klp_install_patch()
+ *		does this and klp_apply_patch() continues. Their callers undo it.
+ *   PATCHING	The patch is klp_transition_patch, and all tasks are being switched to
+ *		KLP_TRANSITION_PATCHED.
+ *   PATCHED	No transition, and patch->enabled is true.
+ *   UNPATCHING	As PATCHING, for KLP_TRANSITION_UNPATCHED.
+ *   PARKED	The patch is on klp_disabled_patches without a reference to its module.
+ *		klp_module_going() frees it when its module is unloaded.
+ *   RETIRED	The patch is on klp_retired_patches until klp_free_work frees it.
+ *
+ * A description is checked in five places:
+ *
+ *   klp_check_description()	the arrays exist, the module is a livepatch
+ *   klp_check_installed()	no other transition, the states fit the installed patches
+ *   klp_rt_create_patch()	names, duplicates by name, no part in an init section
+ *   klp_sysfs_add_patch()	no directory or file of the same name exists
+ *   klp_symbols_resolve()	per loaded object: symbols, sizes, duplicates by address
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
@@ -8,7 +41,10 @@
 #include <linux/err.h>
 #include <linux/init.h>
 #include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 #include "callbacks.h"
+#include "core.h"
+#include "exiting.h"
 #include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
@@ -21,9 +57,9 @@
 #include <trace/events/livepatch.h>
 
 /*
- * A request to enable or disable a patch has one answer: an errno when it is
- * refused, 0 when the transition is complete, -ECANCELED when the opposite is
- * asked for before that.
+ * Name a request in the trace. Each klp_request event has one klp_request_done event: with
+ * an errno when the request is refused, with 0 when the transition is complete, and with
+ * -ECANCELED when the opposite is requested before that.
  */
 static const char *klp_request_name(bool enable, bool replace)
 {
@@ -44,43 +80,72 @@ static void klp_request_end(const struct klp_rt_patch *patch, int result)
 			       ktime_get_ns() - patch->requested_ns);
 }
 
-/* Take a patch apart that nothing runs any more. It is not on the stack of patches. */
+/* Free @patch. It is not on the stack of patches, and no task runs its code. */
 static void klp_free_patch(struct klp_rt_patch *patch)
 {
 	struct module *mod = patch->mod;
 
-	klp_rt_hide_modules(patch);
+	klp_rt_clear_description(patch);
 	klp_rt_destroy_patch(patch);
-	/* The module may go with this, and the description with the module. */
+	/* The last reference may be dropped here: the module and its description may be freed. */
 	module_put(mod);
 }
 
-static void klp_free_work_fn(struct work_struct *work)
+/* Patches that have left the stack and that klp_free_work frees. */
+static LIST_HEAD(klp_retired_patches);
+
+static struct klp_rt_patch *klp_take_retired_patch(void)
 {
-	klp_free_patch(container_of(work, struct klp_rt_patch, free_work));
+	struct klp_rt_patch *patch;
+
+	guard(mutex)(&klp_mutex);
+	patch = list_first_entry_or_null(&klp_retired_patches, struct klp_rt_patch, node);
+	if (patch)
+		list_del_init(&patch->node);
+	return patch;
 }
 
 /*
- * Let a patch go that has been disabled or replaced. Not on the spot: the
- * request may have come through one of the files that go with it.
+ * Free the retired patches. Their functions are unregistered from ftrace first, so that
+ * another user of ftrace can have them as soon as the directory of the patch is removed.
+ */
+static void klp_free_work_fn(struct work_struct *work)
+{
+	struct klp_rt_patch *patch;
+
+	klp_redirect_trim();
+	while ((patch = klp_take_retired_patch()))
+		klp_free_patch(patch);
+}
+
+static DECLARE_WORK(klp_free_work, klp_free_work_fn);
+
+/*
+ * Free a disabled or replaced patch from a work item. The caller may be in a write to one of
+ * its sysfs files, and removing a file waits for its writers.
  */
 static void klp_retire_patch(struct klp_rt_patch *patch)
 {
 	klp_rt_unlink_patch(patch);
-	schedule_work(&patch->free_work);
+	patch->retired = true;
+	list_add_tail(&patch->node, &klp_retired_patches);
+	queue_work(system_unbound_wq, &klp_free_work);
 }
 
-/* Put a persistent patch aside, disabled. From now on it may go with its module. */
+/*
+ * Move a disabled persistent patch to klp_disabled_patches. The reference to its module is
+ * dropped: the module can be unloaded, which frees the patch.
+ */
 static void klp_park_patch(struct klp_rt_patch *patch)
 {
 	klp_rt_unlink_patch(patch);
 	klp_rt_drop_nops(patch);
-	klp_rt_hide_modules(patch);
+	klp_rt_clear_description(patch);
 	list_add_tail(&patch->node, &klp_disabled_patches);
 	module_put(patch->mod);
 }
 
-/* The transition of @patch is over. */
+/* Answer the request for the transition of @patch, and retire what the transition leaves. */
 static void klp_transition_finished(struct klp_rt_patch *patch)
 {
 	struct klp_rt_patch *old, *next;
@@ -95,7 +160,7 @@ static void klp_transition_finished(struct klp_rt_patch *patch)
 	}
 	if (!patch->replace)
 		return;
-	/* Those above it came later: it has been disabled under them, and turned round. */
+	/* Keep the patches above @patch: its disabling has been reversed, and they are newer. */
 	list_for_each_entry_safe(old, next, &klp_patches, node) {
 		if (old == patch)
 			break;
@@ -103,14 +168,14 @@ static void klp_transition_finished(struct klp_rt_patch *patch)
 	}
 }
 
-/* One transition at a time: say so if there is one. */
-static bool klp_transition_in_the_way(const char *name, const char *request)
+/* Return -EBUSY during a transition: there is one at a time. */
+static int klp_check_transition(const char *name, const char *request)
 {
 	if (!klp_transition_patch)
-		return false;
+		return 0;
 	pr_err("patch '%s' cannot be %s while '%s' is in transition\n", name, request,
 	       klp_transition_patch->name);
-	return true;
+	return -EBUSY;
 }
 
 static int klp_apply_object(struct klp_rt_object *obj)
@@ -128,7 +193,7 @@ static int klp_apply_object(struct klp_rt_object *obj)
 	return ret;
 }
 
-/* Patch what is loaded and begin the transition. The patch is on top of the stack. */
+/* Patch the loaded objects and start the transition. @patch is on top of the stack. */
 static int klp_apply_patch(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
@@ -138,7 +203,7 @@ static int klp_apply_patch(struct klp_rt_patch *patch)
 	klp_transition_init(patch, KLP_TRANSITION_PATCHED);
 	klp_redirect_prepare(patch);
 
-	klp_for_each_object(obj, patch) {
+	klp_rt_for_each_object(obj, patch) {
 		if (!klp_object_loaded(obj))
 			continue;
 		ret = klp_apply_object(obj);
@@ -146,13 +211,13 @@ static int klp_apply_patch(struct klp_rt_patch *patch)
 			goto cancel;
 	}
 
-	WRITE_ONCE(patch->enabled, true);
+	klp_rt_set_enabled(patch, true);
 	klp_transition_start();
 	return 0;
 
 cancel:
 	pr_warn("failed to enable patch '%s'\n", patch->name);
-	/* Releases what has been prepared, this object included. */
+	/* Releases the prepared objects, the failed one included. */
 	klp_transition_cancel();
 	return ret;
 }
@@ -160,15 +225,17 @@ cancel:
 static int klp_revert_patch(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
+	int ret;
 
-	if (klp_transition_in_the_way(patch->name, "disabled"))
-		return -EBUSY;
+	ret = klp_check_transition(patch->name, "disabled");
+	if (ret)
+		return ret;
 
 	klp_transition_init(patch, KLP_TRANSITION_UNPATCHED);
-	klp_for_each_object(obj, patch)
+	klp_rt_for_each_object(obj, patch)
 		klp_callbacks_withdraw(obj);
 
-	WRITE_ONCE(patch->enabled, false);
+	klp_rt_set_enabled(patch, false);
 	klp_transition_start();
 	return 0;
 }
@@ -178,7 +245,7 @@ static int klp_resolve_objects(struct klp_rt_patch *patch)
 	struct klp_rt_object *obj;
 	int ret;
 
-	klp_for_each_object(obj, patch) {
+	klp_rt_for_each_object(obj, patch) {
 		klp_rt_find_module(obj);
 		if (!klp_object_loaded(obj))
 			continue;
@@ -195,13 +262,13 @@ static void klp_release_objects(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
 
-	klp_for_each_object(obj, patch) {
+	klp_rt_for_each_object(obj, patch) {
 		if (klp_object_loaded(obj))
 			klp_symbols_release(obj);
 	}
 }
 
-/* Bring a patch into being that is not on the stack. A reference to its module is held. */
+/* Put @patch on the stack and start its transition. The caller holds a module reference. */
 static int klp_install_patch(struct klp_rt_patch *patch)
 {
 	int ret;
@@ -215,12 +282,17 @@ static int klp_install_patch(struct klp_rt_patch *patch)
 
 	klp_rt_push_patch(patch);
 	ret = klp_apply_patch(patch);
-	if (ret)
+	if (ret) {
 		klp_rt_unlink_patch(patch);
+		klp_redirect_retire();
+	}
 	return ret;
 }
 
-/* Is it a description at all? What is in its parts is klp_rt_create_patch()'s. */
+/*
+ * Check that the arrays exist and that the module is a livepatch. klp_rt_create_patch()
+ * validates the entries.
+ */
 static int klp_check_description(const struct klp_patch *desc)
 {
 	const struct klp_object *obj;
@@ -229,7 +301,7 @@ static int klp_check_description(const struct klp_patch *desc)
 		pr_err("patch '%s' has no objects\n", desc->mod->name);
 		return -EINVAL;
 	}
-	for (obj = desc->objs; obj->name || obj->funcs; obj++) {
+	klp_for_each_object_static(desc, obj) {
 		if (obj->funcs)
 			continue;
 		pr_err("object '%.64s' of patch '%s' has no array of functions\n", obj->name,
@@ -243,11 +315,14 @@ static int klp_check_description(const struct klp_patch *desc)
 	return 0;
 }
 
-/* Does it go with the patches that are there? */
+/* Check that the installed patches allow this one: no transition, compatible states. */
 static int klp_check_installed(struct klp_patch *desc)
 {
-	if (klp_transition_in_the_way(desc->mod->name, "enabled"))
-		return -EBUSY;
+	int ret;
+
+	ret = klp_check_transition(desc->mod->name, "enabled");
+	if (ret)
+		return ret;
 	if (!klp_states_compatible(desc)) {
 		pr_err("Livepatch patch (%s) is not compatible with the already installed livepatches.\n",
 		       desc->mod->name);
@@ -256,13 +331,36 @@ static int klp_check_installed(struct klp_patch *desc)
 	return 0;
 }
 
-/* A callback holds the lock that the request would wait for. */
-static bool klp_callback_in_the_way(const char *name, const char *request)
+/* Return -EDEADLK in a callback: its caller holds klp_mutex, which the request would take. */
+static int klp_check_caller(const char *name, const char *request)
 {
 	if (!klp_callback_is_caller())
-		return false;
+		return 0;
 	pr_err("patch '%s' cannot be %s from a callback\n", name, request);
-	return true;
+	return -EDEADLK;
+}
+
+/* Create the patch of @desc, with a reference to its module. Returns it, or an ERR_PTR(). */
+static struct klp_rt_patch *klp_create_patch(struct klp_patch *desc)
+{
+	struct klp_rt_patch *patch;
+	int ret;
+
+	ret = klp_check_installed(desc);
+	if (ret)
+		return ERR_PTR(ret);
+	ret = klp_record_exiting();
+	if (ret)
+		return ERR_PTR(ret);
+
+	if (!try_module_get(desc->mod)) {
+		pr_err("module %s is being removed\n", desc->mod->name);
+		return ERR_PTR(-ENODEV);
+	}
+	patch = klp_rt_create_patch(desc);
+	if (IS_ERR(patch))
+		module_put(desc->mod);
+	return patch;
 }
 
 static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64 start)
@@ -273,8 +371,9 @@ static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64
 	ret = klp_check_description(desc);
 	if (ret)
 		return ret;
-	if (klp_callback_in_the_way(desc->mod->name, "enabled"))
-		return -EDEADLK;
+	ret = klp_check_caller(desc->mod->name, "enabled");
+	if (ret)
+		return ret;
 	if (!klp_sysfs_ready())
 		return -ENODEV;
 	if (!klp_have_reliable_stack()) {
@@ -282,69 +381,57 @@ static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64
 		pr_warn("The livepatch transition may never complete.\n");
 	}
 
-	mutex_lock(&klp_mutex);
-	ret = klp_check_installed(desc);
-	if (ret)
-		goto unlock;
-
-	if (!try_module_get(desc->mod)) {
-		pr_err("module %s is being removed\n", desc->mod->name);
-		ret = -ENODEV;
-		goto unlock;
+	scoped_guard(mutex, &klp_mutex) {
+		patch = klp_create_patch(desc);
+		if (IS_ERR(patch))
+			return PTR_ERR(patch);
+		klp_request_begin(patch, request, start);
+		ret = klp_install_patch(patch);
+		if (ret)
+			klp_release_objects(patch);
 	}
-	patch = klp_rt_create_patch(desc);
-	if (IS_ERR(patch)) {
-		ret = PTR_ERR(patch);
-		module_put(desc->mod);
-		goto unlock;
-	}
-	INIT_WORK(&patch->free_work, klp_free_work_fn);
-	klp_request_begin(patch, request, start);
-	ret = klp_install_patch(patch);
-	if (ret)
-		klp_release_objects(patch);
-	mutex_unlock(&klp_mutex);
-
-	/* Without the lock: somebody may wait for it in a file of the patch. */
-	if (ret)
+	/* Not under klp_mutex: a writer to a file of @patch may wait for the lock. */
+	if (ret) {
+		klp_redirect_trim();
 		klp_free_patch(patch);
-	return ret;
-
-unlock:
-	mutex_unlock(&klp_mutex);
+	}
 	return ret;
 }
 
 /**
  * klp_enable_patch() - enable a livepatch
- * @desc: what it changes. Must stay valid until the module's exit is called
+ * @desc: description of the patch, which must stay valid until the exit of its module
  *
- * Checks the patch, runs pre_patch and the patch_hooks of its objects that are
- * loaded, redirects their functions and begins the transition of all tasks.
- * Objects that are not loaded follow when their module comes. When the transition
- * is complete the post_patch callbacks run; that may be before this returns or
- * later.
+ * Checks the description, runs pre_patch and the patch_hooks of the loaded objects,
+ * redirects their functions and starts the transition of all tasks. An object that is not
+ * loaded is patched when its module is loaded. The post_patch callbacks run when the
+ * transition is complete, before or after this function returns.
  *
- * To be called from the init of a livepatch module, as the last thing in it that
- * can fail: the loader frees a module whose init fails, whoever holds a reference,
- * and then the code of a patch that is enabled is gone. A reference to the module is
- * held until the patch has been disabled or replaced. After that the patch is
- * gone, it may come back only by loading its module again. But one that is
- * persistent and has been disabled waits in sysfs, with no reference to its
- * module, to be enabled again.
+ * Call it from the init of a livepatch module. The patch holds a reference to the module
+ * until it has been disabled or replaced. After that the patch is freed, and enabling it
+ * again takes another load of its module. A disabled persistent patch is not freed: it
+ * stays in sysfs without a reference to its module, and can be enabled there.
+ *
+ * When the init fails after this call has succeeded, the patch is disabled, and the loader
+ * waits for the end of that transition before it frees the module.
+ *
+ * The semantics are those of Linux 6.12, persistent patches excepted.
  *
  * Context: process context, may sleep, takes klp_mutex.
- * Return: 0 when the patch is enabled, though the transition may not be over.
- * -EINVAL: the description is malformed, the module is not marked as a livepatch,
- * a symbol is missing or ambiguous, a function cannot be traced, or the states do
- * not fit those of the patches there are. -ENOENT: the size of a function is not
- * known. -EEXIST: something is there twice, such as this patch. -EBUSY: another
- * patch is in transition, somebody else has redirected a function, or
- * kernel.ftrace_enabled is 0. -EDEADLK: called from a callback or a hook. -ENODEV:
- * the module is being removed, or sysfs could not be set up, which is not logged.
- * -ENOEXEC: the architecture refuses a relocation. -ENOMEM, not logged. Or what
- * pre_patch returned. The rest is logged.
- * The semantics are those of Linux 6.12, but for persistent patches.
+ * Return:
+ * * %0 - the patch is enabled, its transition may still be running
+ * * %-EINVAL - the description is malformed, the module is not marked as a livepatch, a
+ *   symbol is missing or ambiguous, a function cannot be traced, or the
+ *   states do not fit those of the installed patches
+ * * %-ENOENT - the size of a function is not known
+ * * %-EEXIST - an object, a function or the patch exists already
+ * * %-EBUSY - another patch is in transition, another user of ftrace has redirected a
+ *   function, or kernel.ftrace_enabled is 0
+ * * %-EDEADLK - the caller is a callback or a hook
+ * * %-ENODEV - the module is being removed, or sysfs could not be set up (not logged)
+ * * %-ENOEXEC - the architecture refuses a relocation
+ * * %-ENOMEM - no memory (not logged)
+ * * the errno that a pre_patch callback has returned
  */
 int klp_enable_patch(struct klp_patch *desc)
 {
@@ -370,16 +457,16 @@ int klp_enable_patch(struct klp_patch *desc)
 }
 EXPORT_SYMBOL_GPL(klp_enable_patch);
 
-/* Enable a persistent patch that is disabled. It stays so, and whole, when that fails. */
+/* Enable a disabled persistent patch. When that fails, the patch stays disabled. */
 static int klp_enable_again(struct klp_rt_patch *patch)
 {
 	int ret;
 
-	if (list_empty(&patch->node)) {
-		pr_err("patch '%s' is leaving and has to be loaded again\n", patch->name);
+	if (patch->retired || list_empty(&patch->node)) {
+		pr_err("patch '%s' is being removed and has to be loaded again\n", patch->name);
 		return -EINVAL;
 	}
-	/* From here on the module's exit has not run and cannot. */
+	/* Afterwards the exit of the module cannot run. */
 	if (!try_module_get(patch->mod)) {
 		pr_err("module %s is being removed\n", patch->name);
 		return -ENODEV;
@@ -394,24 +481,47 @@ static int klp_enable_again(struct klp_rt_patch *patch)
 	return ret;
 }
 
+/* Reverse the transition of @patch, and answer the request that had started it. */
+static void klp_reverse_patch(struct klp_rt_patch *patch, bool enable, const char *request,
+			      u64 start)
+{
+	klp_request_end(patch, -ECANCELED);
+	klp_request_begin(patch, request, start);
+	klp_rt_set_enabled(patch, enable);
+	klp_transition_reverse();
+}
+
+/* Return -ENODEV when the module of @patch is being unloaded: the patch only can go. */
+static int klp_check_module(struct klp_rt_patch *patch, const char *request)
+{
+	if (!patch->leaving)
+		return 0;
+	pr_err("patch '%s' cannot be %s because its module is being unloaded\n", patch->name,
+	       request);
+	return -ENODEV;
+}
+
 static int klp_switch_patch(struct klp_rt_patch *patch, bool enable, const char *request,
 			    u64 start)
 {
-	if (klp_callback_in_the_way(patch->name, enable ? "enabled" : "disabled"))
-		return -EDEADLK;
+	const char *result = enable ? "enabled" : "disabled";
+	int ret;
+
+	ret = klp_check_caller(patch->name, result);
+	if (ret)
+		return ret;
 
 	guard(mutex)(&klp_mutex);
 
+	ret = klp_check_module(patch, result);
+	if (ret)
+		return ret;
 	if (enable == patch->enabled) {
-		pr_err("patch '%s' is %s already\n", patch->name,
-		       enable ? "enabled" : "disabled");
+		pr_err("patch '%s' is already %s\n", patch->name, result);
 		return -EINVAL;
 	}
 	if (patch == klp_transition_patch) {
-		klp_request_end(patch, -ECANCELED);
-		klp_request_begin(patch, request, start);
-		WRITE_ONCE(patch->enabled, enable);
-		klp_transition_reverse();
+		klp_reverse_patch(patch, enable, request, start);
 		return 0;
 	}
 
@@ -419,7 +529,7 @@ static int klp_switch_patch(struct klp_rt_patch *patch, bool enable, const char 
 	return enable ? klp_enable_again(patch) : klp_revert_patch(patch);
 }
 
-/* Somebody has written to /sys/kernel/livepatch/<patch>/enabled. */
+/* Handle a write to /sys/kernel/livepatch/<patch>/enabled. */
 static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
 {
 	const char *request = klp_request_name(enable, patch->replace);
@@ -433,20 +543,116 @@ static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
 	return ret;
 }
 
-/* Somebody has written 1 to /sys/kernel/livepatch/<patch>/force. */
+/*
+ * Return -EBUSY when force would leave tasks in a module whose init has not succeeded. These
+ * are the module of @patch while it is being disabled, and the modules of the patches that
+ * @patch replaces. When an init fails, the loader frees the module without regard to
+ * references.
+ */
+static int klp_check_init_done(struct klp_rt_patch *patch)
+{
+	struct klp_rt_patch *old;
+	bool is_left;
+
+	klp_for_each_patch(old) {
+		is_left = old == patch ? !patch->enabled : patch->enabled && patch->replace;
+		if (is_left && old->mod->state != MODULE_STATE_LIVE) {
+			pr_err("patch '%s' cannot be forced: the init of module '%s' has not succeeded\n",
+			       patch->name, old->name);
+			return -EBUSY;
+		}
+		if (old == patch)
+			break;
+	}
+	return 0;
+}
+
+/* Handle 1 written to /sys/kernel/livepatch/<patch>/force. */
 static int klp_request_force(struct klp_rt_patch *patch)
 {
-	if (klp_callback_in_the_way(patch->name, "forced"))
-		return -EDEADLK;
+	int ret;
+
+	ret = klp_check_caller(patch->name, "forced");
+	if (ret)
+		return ret;
 
 	guard(mutex)(&klp_mutex);
 
+	/* The loader frees the module after this transition, and a forced task may be in it. */
+	ret = klp_check_module(patch, "forced");
+	if (ret)
+		return ret;
 	if (patch != klp_transition_patch) {
 		pr_err("patch '%s' is not in transition\n", patch->name);
 		return -EINVAL;
 	}
+	ret = klp_check_init_done(patch);
+	if (ret)
+		return ret;
 	klp_transition_force();
 	return 0;
+}
+
+static struct klp_rt_patch *klp_find_patch_of(const struct module *mod)
+{
+	struct klp_rt_patch *patch;
+
+	klp_for_each_patch(patch) {
+		if (patch->mod == mod)
+			return patch;
+	}
+	return NULL;
+}
+
+/*
+ * Take the next step in disabling the patch of @mod. Returns false when the patch is not on
+ * the stack. After true the caller waits for the end of a transition and calls again.
+ */
+static bool klp_withdraw_step(struct module *mod)
+{
+	const char *request = klp_request_name(false, false);
+	struct klp_rt_patch *patch;
+
+	guard(mutex)(&klp_mutex);
+
+	patch = klp_find_patch_of(mod);
+	if (!patch)
+		return false;
+	if (!patch->leaving)
+		pr_warn("module '%s' is being unloaded, disabling its patch\n", patch->name);
+	patch->leaving = true;
+	if (!patch->enabled || (klp_transition_patch && klp_transition_patch != patch))
+		return true;
+
+	trace_klp_request(patch->name, request);
+	if (klp_transition_patch) {
+		klp_reverse_patch(patch, false, request, ktime_get_ns());
+	} else {
+		klp_request_begin(patch, request, ktime_get_ns());
+		klp_revert_patch(patch);
+	}
+	return true;
+}
+
+/**
+ * klp_withdraw_patch_of() - disable the patch of a module that is being unloaded
+ * @mod: the module, MODULE_STATE_GOING
+ *
+ * An enabled patch holds a reference to its module. But the loader frees a module whose
+ * init fails without regard to references, and init may fail after klp_enable_patch() has
+ * succeeded. The loader waits here until no task runs code of the patch and post_unpatch
+ * has run.
+ *
+ * Context: process context, takes klp_mutex, sleeps as long as a transition takes.
+ */
+void klp_withdraw_patch_of(struct module *mod)
+{
+	if (!is_livepatch_module(mod))
+		return;
+	while (klp_withdraw_step(mod))
+		klp_transition_wait();
+	/* A patch that has left the stack uses its module until klp_free_work has freed it. */
+	flush_work(&klp_free_work);
 }
 
 static const struct klp_sysfs_requests klp_requests = {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Modules that come and go under the patches that name them.
- */
+/* Loading and unloading of modules that patches name. */
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
 #include "callbacks.h"
+#include "core.h"
 #include "redirect.h"
 #include "runtime.h"
 #include "symbols.h"
 #include "transition.h"
 
-/* A module that @obj names has come. */
+/* Apply the patch of @obj to its module, which is being loaded. */
 static int klp_apply_to_module(struct klp_rt_object *obj, struct module *mod)
 {
 	struct klp_rt_patch *patch = obj->patch;
@@ -39,7 +38,7 @@ static int klp_apply_to_module(struct klp_rt_object *obj, struct module *mod)
 		goto release;
 	}
 
-	/* In a transition the module waits for its end like everybody else. */
+	/* In a transition, the end of the transition makes the object live. */
 	if (patch == klp_transition_patch)
 		klp_transition_object_changed();
 	else
@@ -53,7 +52,7 @@ forget:
 	return ret;
 }
 
-/* The module of @obj goes: nobody runs its functions any more. */
+/* Revert @obj, whose module is being unloaded: no task runs its functions. */
 static void klp_revert_from_module(struct klp_rt_object *obj)
 {
 	struct klp_rt_patch *patch = obj->patch;
@@ -62,7 +61,6 @@ static void klp_revert_from_module(struct klp_rt_object *obj)
 	pr_notice("reverting patch '%s' on unloading module '%s'\n", patch->name,
 		  obj->mod->name);
 	klp_unredirect_object(obj);
-	klp_redirect_trim();
 	klp_redirect_synchronize();
 	klp_callbacks_release(obj);
 
@@ -72,7 +70,7 @@ static void klp_revert_from_module(struct klp_rt_object *obj)
 	klp_rt_set_module(obj, NULL);
 }
 
-/* Take a module out of all patches, or of those below @limit. */
+/* Revert all patches from @mod, or those below @limit. */
 static void klp_revert_patches(struct module *mod, struct klp_rt_patch *limit)
 {
 	struct klp_rt_object *obj;
@@ -96,9 +94,9 @@ static void klp_revert_module(struct module *mod, struct klp_rt_patch *limit)
 }
 
 /*
- * A disabled patch has left the relocations against its targets written: its own
- * code may use them. They go with the target. A livepatch module that is on its
- * way out itself has no use for them any more, and its description may be gone.
+ * Clear the relocations of disabled patches against @mod. They are kept as long as @mod is
+ * loaded, since the livepatch module may use them. A livepatch module that is being unloaded
+ * itself does not need them, and its description may have been freed.
  */
 static void klp_forget_target(struct module *mod)
 {
@@ -106,7 +104,7 @@ static void klp_forget_target(struct module *mod)
 	struct klp_rt_patch *patch;
 
 	list_for_each_entry(patch, &klp_disabled_patches, node) {
-		klp_for_each_object(obj, patch) {
+		klp_rt_for_each_object(obj, patch) {
 			if (obj->mod != mod)
 				continue;
 			if (try_module_get(patch->mod)) {
@@ -118,7 +116,7 @@ static void klp_forget_target(struct module *mod)
 	}
 }
 
-/* The disabled patch whose module is @mod, or NULL. Nobody else finds it any more. */
+/* Return the disabled patch whose module is @mod, or NULL. Removes it from all lists. */
 static struct klp_rt_patch *klp_take_disabled_patch(const struct module *mod)
 {
 	struct klp_rt_patch *patch;
@@ -136,10 +134,14 @@ static struct klp_rt_patch *klp_take_disabled_patch(const struct module *mod)
  * klp_module_coming() - patch a module that is being loaded
  * @mod: the module, MODULE_STATE_COMING, none of its code has run
  *
+ * The loader does not load the module after an error: the module would run unpatched. Each
+ * error is logged. The semantics are those of Linux 6.12.
+ *
  * Context: process context, may sleep, takes klp_mutex.
- * Return: 0; -EINVAL when it cannot be called what it is called; or why a patch
- * could not be applied to it. The module must not be loaded then: it would run
- * unpatched. Everything is logged. The semantics are those of Linux 6.12.
+ * Return:
+ * * %0 - all patches that name @mod have been applied
+ * * %-EINVAL - the name of the module is "vmlinux"
+ * * the errno of the patch that could not be applied
  */
 int klp_module_coming(struct module *mod)
 {
@@ -147,7 +149,7 @@ int klp_module_coming(struct module *mod)
 	struct klp_rt_patch *patch;
 	int ret;
 
-	/* It would be taken for the kernel itself in sysfs and in symbol names. */
+	/* In sysfs and in names of symbols, "vmlinux" is the kernel. */
 	if (!strcmp(mod->name, "vmlinux")) {
 		pr_err("vmlinux.ko: invalid module name\n");
 		return -EINVAL;
@@ -155,7 +157,7 @@ int klp_module_coming(struct module *mod)
 
 	guard(mutex)(&klp_mutex);
 
-	/* Patches that are enabled from here on will look for it. */
+	/* A patch that is enabled later finds the module by itself. */
 	mod->klp_alive = true;
 	if (!klp_rt_is_target(mod->name))
 		return 0;
@@ -176,12 +178,13 @@ int klp_module_coming(struct module *mod)
 }
 
 /**
- * klp_module_going() - take a module that is being unloaded out of all patches
- * @mod: the module, MODULE_STATE_GOING after its exit, or MODULE_STATE_COMING
- *	 when it is not going to be loaded after all
+ * klp_module_going() - revert all patches from a module that is being unloaded
+ * @mod: the module, MODULE_STATE_GOING after its exit, or MODULE_STATE_COMING when loading it has
+ *	 failed
  *
- * A persistent patch that is disabled goes with its module. Otherwise the semantics
- * are those of Linux 6.12.
+ * A disabled persistent patch is freed with its module. An enabled patch whose module has
+ * failed in its init, after klp_enable_patch(), is disabled first. Otherwise the semantics are
+ * those of Linux 6.12.
  *
  * Context: process context, may sleep, takes klp_mutex.
  */
@@ -189,13 +192,15 @@ void klp_module_going(struct module *mod)
 {
 	struct klp_rt_patch *patch;
 
+	klp_withdraw_patch_of(mod);
+
 	mutex_lock(&klp_mutex);
 	klp_revert_module(mod, NULL);
 	klp_forget_target(mod);
 	patch = klp_take_disabled_patch(mod);
 	mutex_unlock(&klp_mutex);
 
-	/* Without the lock: somebody may wait for it in a file of the patch. */
+	/* Not under klp_mutex: a writer to a file of the patch may wait for it. */
 	if (patch)
 		klp_rt_destroy_patch(patch);
 }

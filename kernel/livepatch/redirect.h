@@ -12,8 +12,8 @@ int klp_redirect_object(struct klp_rt_object *obj);
 void klp_unredirect_object(struct klp_rt_object *obj);
 void klp_unredirect_nops(struct klp_rt_object *obj);
 void klp_redirect_trim(void);
+void klp_redirect_retire(void);
 void klp_redirect_forget_module(struct module *mod);
-unsigned long klp_redirect_address(const struct klp_rt_func *func);
 void klp_redirect_synchronize(void);
 
 #endif /* _LIVEPATCH_REDIRECT_H */

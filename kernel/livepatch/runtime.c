@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Runtime objects: made from a description, found, and taken apart again.
- */
+/* Runtime objects: creating them from a description, finding and freeing them. */
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
@@ -12,6 +10,7 @@
 #include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/stringhash.h>
+#include "extents.h"
 #include "runtime.h"
 #include "sysfs.h"
 
@@ -24,20 +23,14 @@ struct klp_rt_patch *klp_transition_patch;
 EXPORT_SYMBOL_IF_KUNIT(klp_transition_patch);
 
 /*
- * The modules that patches on the stack name. Most modules that come and go are
- * none of them, and find that out here whatever the number of patches.
+ * The modules that patches on the stack name, by name. Most modules that are loaded or unloaded
+ * are not among them, and this lookup does not depend on the number of patches.
  */
 static DEFINE_HASHTABLE(klp_targets, 8);
 
 static unsigned int klp_hash_target(const char *name)
 {
 	return full_name_hash(NULL, name, strlen(name));
-}
-
-/* An author's array of functions ends with an entry in which nothing is set. */
-static bool klp_is_last_func(const struct klp_func *desc)
-{
-	return !desc->old_name && !desc->new_func && !desc->old_sympos;
 }
 
 struct klp_func_key {
@@ -83,7 +76,10 @@ static struct klp_rt_func *klp_rt_find_func(struct klp_rt_object *obj, const cha
 	return found ? *found : NULL;
 }
 
-/* Sort the functions of @obj into its index; two of one name would share a directory. */
+/*
+ * Sort the functions of @obj into its index. Two functions of one name and position would share
+ * a directory, and are refused.
+ */
 static int klp_rt_index_object(struct klp_rt_object *obj)
 {
 	struct klp_rt_func **by_name, *func;
@@ -96,7 +92,7 @@ static int klp_rt_index_object(struct klp_rt_object *obj)
 	if (!by_name)
 		return -ENOMEM;
 
-	klp_for_each_func(func, obj)
+	klp_rt_for_each_func(func, obj)
 		by_name[i++] = func;
 	kvfree(obj->by_name);
 	obj->by_name = by_name;
@@ -106,7 +102,7 @@ static int klp_rt_index_object(struct klp_rt_object *obj)
 	while (--i) {
 		if (klp_cmp_funcs(&by_name[i - 1], &by_name[i]))
 			continue;
-		pr_err("function '%s,%lu' is given twice for object '%s'\n", by_name[i]->name,
+		pr_err("function '%s,%lu' is listed twice for object '%s'\n", by_name[i]->name,
 		       klp_func_position(by_name[i]), klp_object_name(obj));
 		return -EEXIST;
 	}
@@ -125,6 +121,7 @@ static struct klp_rt_func *klp_rt_alloc_func(struct klp_rt_object *obj, const ch
 	func->obj = obj;
 	func->name = name;
 	func->sympos = sympos;
+	INIT_LIST_HEAD(&func->parts);
 	klp_sysfs_init_func(func);
 	list_add_tail(&func->node, &obj->funcs);
 	return func;
@@ -146,9 +143,97 @@ static struct klp_rt_object *klp_rt_alloc_object(struct klp_rt_patch *patch, con
 	return obj;
 }
 
-static int klp_rt_add_func(struct klp_rt_object *obj, const struct klp_func *desc)
+/* A part of a description, and its name in the log. */
+struct klp_desc_part {
+	const void *part;
+	const char *name;
+};
+
+/*
+ * Check that parts of a description are not in an init section of the module. Init sections
+ * have been freed when a persistent patch is enabled again, when a target module is loaded
+ * later, or when a transition completes.
+ */
+static int klp_check_parts(const struct klp_rt_patch *patch, const char *objname,
+			   const struct klp_desc_part *parts, unsigned int nr)
 {
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!within_module_init((unsigned long)parts[i].part, patch->mod))
+			continue;
+		pr_err("patch '%s': %s of object '%s' is in an init section\n", patch->name,
+		       parts[i].name, objname);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int klp_check_hooks(const struct klp_rt_patch *patch, const char *objname,
+			   const struct klp_hook *hooks, const char *name)
+{
+	const struct klp_desc_part array = { hooks, name };
+	int ret;
+
+	ret = klp_check_parts(patch, objname, &array, 1);
+	for (; hooks && hooks->hook && !ret; hooks++) {
+		const struct klp_desc_part hook = { hooks->hook, name };
+
+		ret = klp_check_parts(patch, objname, &hook, 1);
+	}
+	return ret;
+}
+
+static int klp_check_object_lasts(const struct klp_rt_patch *patch, const struct klp_object *desc)
+{
+	/* Called only by klp_enable_patch(), that is, during the init of the module. */
+	bool once = !desc->name && !patch->persistent;
+	const struct klp_desc_part parts[] = {
+		{ desc->name, "name" },
+		{ desc->funcs, "funcs" },
+		{ once ? NULL : desc->callbacks.pre_patch, "pre_patch" },
+		{ desc->callbacks.post_patch, "post_patch" },
+		{ desc->callbacks.pre_unpatch, "pre_unpatch" },
+		{ desc->callbacks.post_unpatch, "post_unpatch" },
+	};
+	const char *objname = desc->name ?: "vmlinux";
+	int ret;
+
+	if (within_module_init((unsigned long)desc, patch->mod)) {
+		pr_err("patch '%s': objs is in an init section\n", patch->name);
+		return -EINVAL;
+	}
+	ret = klp_check_parts(patch, objname, parts, ARRAY_SIZE(parts));
+	if (ret)
+		return ret;
+	ret = klp_check_hooks(patch, objname, desc->patch_hooks, "patch_hooks");
+	if (ret)
+		return ret;
+	return klp_check_hooks(patch, objname, desc->unpatch_hooks, "unpatch_hooks");
+}
+
+static int klp_check_patch_lasts(const struct klp_patch *desc)
+{
+	if (within_module_init((unsigned long)desc, desc->mod)) {
+		pr_err("patch '%s': its struct klp_patch is in an init section\n",
+		       desc->mod->name);
+		return -EINVAL;
+	}
+	if (within_module_init((unsigned long)desc->states, desc->mod)) {
+		pr_err("patch '%s': states is in an init section\n", desc->mod->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int klp_rt_add_func(struct klp_rt_object *obj, struct klp_func *desc)
+{
+	const struct klp_desc_part parts[] = {
+		{ desc->old_name, "old_name of a function" },
+		{ desc->new_func, "new_func of a function" },
+	};
 	struct klp_rt_func *func;
+	int ret;
 
 	if (!desc->old_name) {
 		pr_err("a function of object '%s' has no name\n", klp_object_name(obj));
@@ -165,35 +250,58 @@ static int klp_rt_add_func(struct klp_rt_object *obj, const struct klp_func *des
 		return -EINVAL;
 	}
 
+	ret = klp_check_parts(obj->patch, klp_object_name(obj), parts, ARRAY_SIZE(parts));
+	if (ret)
+		return ret;
+
 	func = klp_rt_alloc_func(obj, desc->old_name, desc->old_sympos);
 	if (!func)
 		return -ENOMEM;
+	func->desc = desc;
 	func->new_func = desc->new_func;
+	return 0;
+}
+
+/* Check that @name is a valid name of a module and of a directory in sysfs. */
+static int klp_check_object_name(const struct klp_rt_patch *patch, const char *name)
+{
+	if (!*name) {
+		pr_err("an object of patch '%s' has an empty name\n", patch->name);
+		return -EINVAL;
+	}
+	if (strlen(name) >= MODULE_NAME_LEN) {
+		pr_err("object name '%.32s...' is too long\n", name);
+		return -EINVAL;
+	}
+	if (!strcmp(name, "vmlinux")) {
+		pr_err("object name 'vmlinux' is not a module, use a NULL name for vmlinux\n");
+		return -EINVAL;
+	}
+	if (strchr(name, '-')) {
+		pr_err("object name '%s' contains '-', module names contain '_' instead\n",
+		       name);
+		return -EINVAL;
+	}
+	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..")) {
+		pr_err("object name '%s' is not a valid module name\n", name);
+		return -EINVAL;
+	}
 	return 0;
 }
 
 static int klp_rt_add_object(struct klp_rt_patch *patch, struct klp_object *desc)
 {
-	const struct klp_func *func_desc;
 	struct klp_rt_object *obj;
+	struct klp_func *func_desc;
 	int ret;
 
-	if (desc->name) {
-		if (!*desc->name) {
-			pr_err("an object of patch '%s' has an empty name\n", patch->name);
-			return -EINVAL;
-		}
-		if (strlen(desc->name) >= MODULE_NAME_LEN) {
-			pr_err("object name '%.32s...' is too long\n", desc->name);
-			return -EINVAL;
-		}
-		if (!strcmp(desc->name, "vmlinux")) {
-			pr_err("object name 'vmlinux' is not a module, leave the name empty\n");
-			return -EINVAL;
-		}
-	}
+	ret = klp_check_object_lasts(patch, desc);
+	if (!ret && desc->name)
+		ret = klp_check_object_name(patch, desc->name);
+	if (ret)
+		return ret;
 	if (klp_rt_find_object(patch, desc->name)) {
-		pr_err("object '%s' is given twice\n", desc->name ?: "vmlinux");
+		pr_err("object '%s' is listed twice\n", desc->name ?: "vmlinux");
 		return -EEXIST;
 	}
 
@@ -202,7 +310,7 @@ static int klp_rt_add_object(struct klp_rt_patch *patch, struct klp_object *desc
 		return -ENOMEM;
 	obj->desc = desc;
 
-	for (func_desc = desc->funcs; !klp_is_last_func(func_desc); func_desc++) {
+	klp_for_each_func_static(desc, func_desc) {
 		ret = klp_rt_add_func(obj, func_desc);
 		if (ret)
 			return ret;
@@ -216,7 +324,7 @@ static int klp_rt_add_object_nops(struct klp_rt_patch *patch, struct klp_rt_obje
 	struct klp_rt_func *old_func, *func;
 	bool added = false;
 
-	klp_for_each_func(old_func, old_obj) {
+	klp_rt_for_each_func(old_func, old_obj) {
 		if (!obj) {
 			obj = klp_rt_alloc_object(patch, old_obj->name);
 			if (!obj)
@@ -234,16 +342,17 @@ static int klp_rt_add_object_nops(struct klp_rt_patch *patch, struct klp_rt_obje
 }
 
 /**
- * klp_rt_add_nops() - add what an atomic replace takes back
+ * klp_rt_add_nops() - add the nops of an atomic replace
  * @patch: a patch that is not on the stack
  *
- * A function that an older patch has changed and this one does not change goes
- * back to its original code, task by task like all others. For the time of the
- * transition it gets a version that says just that. The names belong to the older
- * patch, which stays until the nops are dropped.
+ * A function that an older patch changes and this one does not change is reverted to its
+ * original code, in the same transition. Until the end of the transition a nop is its newest
+ * version. The names of nops belong to the older patch, which exists until the nops are freed.
  *
  * Context: process context, klp_mutex held.
- * Return: 0 or -ENOMEM. Those that have been added stay: klp_rt_drop_nops().
+ * Return:
+ * * %0 - the nops have been added
+ * * %-ENOMEM - no memory. klp_rt_drop_nops() frees those that have been added
  */
 int klp_rt_add_nops(struct klp_rt_patch *patch)
 {
@@ -252,7 +361,7 @@ int klp_rt_add_nops(struct klp_rt_patch *patch)
 	int ret;
 
 	klp_for_each_patch(old) {
-		klp_for_each_object(old_obj, old) {
+		klp_rt_for_each_object(old_obj, old) {
 			ret = klp_rt_add_object_nops(patch, old_obj);
 			if (ret)
 				return ret;
@@ -263,6 +372,7 @@ int klp_rt_add_nops(struct klp_rt_patch *patch)
 
 static void klp_rt_destroy_func(struct klp_rt_func *func)
 {
+	klp_forget_extents(func);
 	list_del(&func->node);
 	klp_sysfs_destroy(&func->kobj);
 }
@@ -281,16 +391,17 @@ static void klp_rt_destroy_object(struct klp_rt_object *obj)
 }
 
 /**
- * klp_rt_create_patch() - make the runtime objects of a patch
- * @desc: the author's description
+ * klp_rt_create_patch() - create the runtime objects of a patch
+ * @desc: description of the patch
  *
- * Checks the description and makes an object for each of its parts and for the
- * nops of an atomic replace. They are not in sysfs yet.
+ * Validates the description, and creates an object for each of its parts and for the nops of an
+ * atomic replace. They are not in sysfs yet.
  *
  * Context: process context, klp_mutex held.
- * Return: the patch, or an ERR_PTR. What is wrong with a description is logged.
- * -EINVAL: a part of it is missing or malformed; -EEXIST: something is there
- * twice; -ENOMEM.
+ * Return: the patch, or an ERR_PTR():
+ * * %-EINVAL - a part of the description is missing or malformed, which is logged
+ * * %-EEXIST - two objects or two functions have the same name, which is logged
+ * * %-ENOMEM - no memory
  */
 struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc)
 {
@@ -299,6 +410,10 @@ struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc)
 	int ret;
 
 	lockdep_assert_held(&klp_mutex);
+
+	ret = klp_check_patch_lasts(desc);
+	if (ret)
+		return ERR_PTR(ret);
 
 	patch = kzalloc(sizeof(*patch), GFP_KERNEL);
 	if (!patch)
@@ -313,7 +428,7 @@ struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc)
 	INIT_LIST_HEAD(&patch->node);
 	klp_sysfs_init_patch(patch);
 
-	for (obj_desc = desc->objs; obj_desc->name || obj_desc->funcs; obj_desc++) {
+	klp_for_each_object_static(desc, obj_desc) {
 		ret = klp_rt_add_object(patch, obj_desc);
 		if (ret)
 			goto err;
@@ -331,15 +446,13 @@ err:
 }
 
 /**
- * klp_rt_destroy_patch() - take the runtime objects of a patch apart
- * @patch: the patch; must not be used any more
+ * klp_rt_destroy_patch() - free the runtime objects of a patch
+ * @patch: the patch, without further users
  *
- * Takes its directory out of sysfs. Neither a function of the patch nor one of
- * its callbacks may still be needed. The description may be gone already.
+ * Removes its directory from sysfs. The description may have been freed already.
  *
- * Context: process context. Waits for whoever is in one of the patch's sysfs
- * files, so must not be called from there, and not with klp_mutex held unless
- * the patch is not in sysfs yet.
+ * Context: process context. Waits for readers and writers of the sysfs files of the patch. Must
+ * not be called from there, and not with klp_mutex held unless the patch is not in sysfs.
  */
 void klp_rt_destroy_patch(struct klp_rt_patch *patch)
 {
@@ -351,8 +464,8 @@ void klp_rt_destroy_patch(struct klp_rt_patch *patch)
 }
 
 /**
- * klp_rt_drop_nops() - forget the nops of an atomic replace
- * @patch: the patch, whose nops are no longer redirected to
+ * klp_rt_drop_nops() - free the nops of an atomic replace
+ * @patch: the patch, whose nops are not redirected any longer
  *
  * Context: process context, klp_mutex held.
  */
@@ -399,13 +512,13 @@ void klp_rt_push_patch(struct klp_rt_patch *patch)
 	list_move_tail(&patch->node, &klp_patches);
 	klp_rt_renumber();
 
-	klp_for_each_object(obj, patch) {
+	klp_rt_for_each_object(obj, patch) {
 		if (obj->name)
 			hash_add(klp_targets, &obj->by_target, klp_hash_target(obj->name));
 	}
 }
 
-/* Take @patch out of the stack of patches, or out of those that are disabled. */
+/* Remove @patch from the stack of patches, or from the disabled patches. */
 void klp_rt_unlink_patch(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
@@ -415,11 +528,11 @@ void klp_rt_unlink_patch(struct klp_rt_patch *patch)
 	WRITE_ONCE(patch->stack_order, 0);
 	klp_rt_renumber();
 
-	klp_for_each_object(obj, patch)
+	klp_rt_for_each_object(obj, patch)
 		hash_del(&obj->by_target);
 }
 
-/* Does any patch on the stack name the module called @name? */
+/* Return true if a patch on the stack names the module @name. */
 bool klp_rt_is_target(const char *name)
 {
 	struct klp_rt_object *obj;
@@ -432,19 +545,22 @@ bool klp_rt_is_target(const char *name)
 	return false;
 }
 
-/* The object of @patch for the module called @name, or for vmlinux when it is NULL. */
+/*
+ * Return the object of @patch for the module @name, or for vmlinux when @name is NULL. NULL if
+ * there is none.
+ */
 struct klp_rt_object *klp_rt_find_object(struct klp_rt_patch *patch, const char *name)
 {
 	struct klp_rt_object *obj;
 
-	klp_for_each_object(obj, patch) {
+	klp_rt_for_each_object(obj, patch) {
 		if (name && obj->name ? !strcmp(name, obj->name) : name == obj->name)
 			return obj;
 	}
 	return NULL;
 }
 
-/* Note that the module of @obj has come, or has gone when @mod is NULL. */
+/* Set the module of @obj, NULL when it is unloaded. */
 void klp_rt_set_module(struct klp_rt_object *obj, struct module *mod)
 {
 	obj->mod = mod;
@@ -452,22 +568,29 @@ void klp_rt_set_module(struct klp_rt_object *obj, struct module *mod)
 		obj->desc->mod = mod;
 }
 
-/* The author is to see no modules of a patch that is neither enabled nor on its way. */
-void klp_rt_hide_modules(struct klp_rt_patch *patch)
+/* Clear the fields of the core in a description, which may be freed with its module. */
+void klp_rt_clear_description(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
+	struct klp_rt_func *func;
 
-	klp_for_each_object(obj, patch) {
-		if (obj->desc)
-			obj->desc->mod = NULL;
+	patch->desc->enabled = false;
+	klp_rt_for_each_object(obj, patch) {
+		if (!obj->desc)
+			continue;
+		obj->desc->mod = NULL;
+		obj->desc->patched = false;
+		klp_rt_for_each_func(func, obj) {
+			if (func->desc)
+				func->desc->old_func = NULL;
+		}
 	}
 }
 
 /*
- * Find the module of @obj if it is there now. A module counts from
- * klp_module_coming() to klp_module_going(): before and after, those two bring
- * and take it themselves. They also see to it that the pointer does not outlive
- * the module, no reference is taken.
+ * Find the module of @obj if it is loaded. A module counts as loaded from klp_module_coming()
+ * to klp_module_going(): outside of that time these two set and clear the module of @obj. They
+ * also ensure that the pointer does not outlive the module, so no reference is taken.
  */
 void klp_rt_find_module(struct klp_rt_object *obj)
 {

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the core keeps of a patch while it lives.
+ * The runtime objects of a patch. Each description of an author (struct klp_patch, klp_object,
+ * klp_func) has a counterpart that the core allocates, adds to sysfs and frees. A counterpart
+ * may outlive its description: the description is freed with the module, the counterpart when
+ * the last reference to its kobject is dropped.
  *
- * Every description an author gives us (struct klp_patch, klp_object, klp_func)
- * has a counterpart here that the core allocates, puts into sysfs and frees. A
- * counterpart may outlive its description: the description goes with the module,
- * the counterpart when the last reference to its kobject is dropped.
- *
- * All of it is changed with klp_mutex held. What is read without it says so.
+ * klp_mutex protects all fields. Fields that are read without it are marked.
  */
 #ifndef _LIVEPATCH_RUNTIME_H
 #define _LIVEPATCH_RUNTIME_H
@@ -15,39 +13,64 @@
 #include <linux/kobject.h>
 #include <linux/livepatch.h>
 #include <linux/mutex.h>
-#include <linux/workqueue.h>
 
 struct klp_redirect;
 struct klp_rt_object;
 
 /**
+ * struct klp_code_part - code that the compiler has moved out of a function
+ * @node:   in &klp_rt_func.parts
+ * @of_new: part of the new function, otherwise of the old one
+ * @start:  address of its first byte
+ * @size:   size of the code in bytes
+ *
+ * gcc names such code after the function, with ".cold" or ".part." appended. The code has
+ * symbols of its own, may be far from the function and is entered by a jump: the stack of a
+ * task that sleeps there may not contain any address of the function.
+ */
+struct klp_code_part {
+	struct list_head node;
+	bool of_new;
+	unsigned long start;
+	unsigned long size;
+};
+
+/**
  * struct klp_rt_func - a function of a patch, and one version of it
- * @obj:	 the object it belongs to
+ * @obj:	 the object that the function belongs to
+ * @desc:	 description of the function, NULL for a nop
  * @name:	 name of the function that is replaced
  * @sympos:	 its position among the symbols of that name, 0 for "the only one"
- * @old_func:	 address of the function that is replaced; valid while @obj is
- *		 loaded, like the next three
- * @old_size:	 bytes of code of @old_func
- * @new_func:	 what runs instead; @old_func itself when @nop is set
- * @new_size:	 bytes of code of @new_func
- * @nop:	 made by the core for an atomic replace, see klp_rt_add_nops() in runtime.c:
- *		 the version that runs the original code
- * @transition:	 the patch is in transition: which version runs is up to each
- *		 task. Read by the ftrace handler
- * @redirect:	 the redirected address this is a version of, NULL when it is not
- * @older:	 the version below this one, NULL for the original code. Read by
- *		 the ftrace handler
+ * @old_func:	 address of the function that is replaced. Valid while @obj is loaded, like the
+ *		 next four
+ * @old_size:	 size of @old_func in bytes
+ * @new_func:	 address of the replacement, @old_func for a nop
+ * @new_size:	 size of @new_func in bytes
+ * @ip:		 the address in @old_func that ftrace patches, 0 if there is none
+ * @parts:	 code of @old_func and of @new_func that is outside of them
+ * @redundant:	 a nop for an address that another function of @obj has, by another
+ *		 name: it is no version
+ * @nop:	 created by klp_rt_add_nops(): the version that runs the original code
+ * @transition:	 the patch is in transition: the state of the calling task selects the version.
+ *		 Read by the ftrace handler
+ * @redirect:	 the redirect that this is a version of, or NULL
+ * @older:	 the version below this one, NULL for the original code. Read by the ftrace
+ *		 handler
  * @node:	 in &klp_rt_object.funcs
  * @kobj:	 its directory in sysfs, owns the structure
  */
 struct klp_rt_func {
 	struct klp_rt_object *obj;
+	struct klp_func *desc;
 	const char *name;
 	unsigned long sympos;
 	void *old_func;
 	unsigned long old_size;
 	void *new_func;
 	unsigned long new_size;
+	unsigned long ip;
+	struct list_head parts;
+	bool redundant;
 	bool nop;
 	bool transition;
 	struct klp_redirect *redirect;
@@ -57,12 +80,13 @@ struct klp_rt_func {
 };
 
 /**
- * enum klp_object_state - what callbacks are owed to an object
- * @KLP_OBJECT_IDLE:	 nothing
+ * enum klp_object_state - callbacks that are owed to an object
+ * @KLP_OBJECT_IDLE:	 none
  * @KLP_OBJECT_PREPARED: post_unpatch
- * @KLP_OBJECT_LIVE:	 pre_unpatch, then all that prepared owes
+ * @KLP_OBJECT_LIVE:	 pre_unpatch, then post_unpatch
  *
- * Only callbacks.c moves an object from one to another.
+ * A callback is owed to an object when it has to run before the patch is freed. Only
+ * callbacks.c changes the state of an object.
  */
 enum klp_object_state {
 	KLP_OBJECT_IDLE,
@@ -71,20 +95,19 @@ enum klp_object_state {
 };
 
 /**
- * struct klp_rt_object - vmlinux or a module as one patch sees it
+ * struct klp_rt_object - vmlinux or a module, in one patch
  * @patch:	the patch
- * @desc:	the author's description, NULL when the core added the object to
- *		hold nothing but nops
+ * @desc:	description of the object, NULL for an object that holds only nops
  * @name:	name of the module, NULL for vmlinux
  * @mod:	the module while it is loaded
- * @relocated:	the relocations of the patch against the module are written
- * @state:	what callbacks are owed
- * @patched:	its functions are redirected. Read by sysfs without the lock
- * @funcs:	its functions, in the order of the description, nops last
- * @by_name:	the same, sorted by name and position, to find one quickly
- * @nr_funcs:	how many there are
+ * @relocated:	the relocations of the patch against the module have been written
+ * @state:	callbacks that are owed to the object
+ * @patched:	the functions are redirected. Read by sysfs without the lock
+ * @funcs:	the functions, in the order of the description, nops last
+ * @by_name:	the functions, sorted by name and position
+ * @nr_funcs:	number of functions
  * @node:	in &klp_rt_patch.objs
- * @by_target:	in the hash of what patches on the stack name, by name
+ * @by_target:	in the hash of the modules that patches on the stack name
  * @kobj:	its directory in sysfs, owns the structure
  */
 struct klp_rt_object {
@@ -104,26 +127,24 @@ struct klp_rt_object {
 };
 
 /**
- * struct klp_rt_patch - a patch that is enabled, or on its way in or out
- * @desc:	the author's description; not to be looked at without a reference
- *		to the module
- * @mod:	the livepatch module, of which we hold a reference unless the patch
- *		is in klp_disabled_patches
- * @name:	its name, which is the patch's as well
- * @enabled:	what the last request was. The transition to it may still be
- *		under way. Read by sysfs without the lock
- * @replace:	the patch takes the place of all others
- * @persistent:	once disabled it waits in klp_disabled_patches to be enabled again
- * @forced:	a task may still run its code: the module must never go
- * @stack_order: place in the stack of patches, 1 is the oldest. Read by sysfs
+ * struct klp_rt_patch - an installed patch
+ * @desc:	description of the patch. Accessed only with a reference to the module
+ * @mod:	the livepatch module, with a reference unless the patch is in
+ *		klp_disabled_patches
+ * @name:	name of the module and of the patch
+ * @enabled:	what the last request was. The transition to it may be running. Read by sysfs
  *		without the lock
- * @objs:	its objects in the order of the description, those that hold
- *		nothing but nops last
- * @request:	what it has been asked for last, in the words of the klp_request
- *		trace event
- * @requested_ns: and when, by ktime_get_ns()
- * @node:	in klp_patches or klp_disabled_patches, or alone
- * @free_work:	takes the patch apart when that cannot be done on the spot
+ * @replace:	the patch replaces all older ones
+ * @persistent:	the patch moves to klp_disabled_patches when it has been disabled
+ * @forced:	a task may still run its code: the module is never unloaded
+ * @leaving:	the module is being unloaded while the patch is enabled: requests are refused
+ * @retired:	the patch has left the stack and is about to be freed
+ * @stack_order: position in the stack of patches, 1 is the oldest. Read by sysfs without the
+ *		lock
+ * @objs:	the objects in the order of the description, those with only nops last
+ * @request:	the last request, in the words of the klp_request trace event
+ * @requested_ns: time of that request, from ktime_get_ns()
+ * @node:	in klp_patches, klp_disabled_patches or the list of retired patches, or in none
  * @kobj:	its directory in sysfs, owns the structure
  */
 struct klp_rt_patch {
@@ -134,18 +155,19 @@ struct klp_rt_patch {
 	bool replace;
 	bool persistent;
 	bool forced;
+	bool leaving;
+	bool retired;
 	unsigned int stack_order;
 	struct list_head objs;
 	const char *request;
 	u64 requested_ns;
 	struct list_head node;
-	struct work_struct free_work;
 	struct kobject kobj;
 };
 
 /*
- * The one lock of the core. It is taken before module_mutex, cpu_hotplug_lock,
- * ftrace's and tasklist_lock, and held while callbacks run.
+ * The lock of the core. Taken before module_mutex, cpu_hotplug_lock, the locks of ftrace and
+ * tasklist_lock. Held while callbacks run.
  */
 extern struct mutex klp_mutex;
 
@@ -153,23 +175,23 @@ extern struct mutex klp_mutex;
 extern struct list_head klp_patches;
 
 /*
- * Persistent patches that are disabled. No reference to their modules is held:
- * such a module may run its exit at any time, and takes with it what the
- * description holds, names included. klp_module_going() then takes the patch out.
+ * Persistent patches that are disabled. No reference to their modules is held: the module may
+ * be unloaded at any time, and its description with all names is freed then. klp_module_going()
+ * removes the patch.
  */
 extern struct list_head klp_disabled_patches;
 
-/* The patch that is in transition, or NULL. Written with klp_mutex held. */
+/* The patch that is in transition, or NULL. Written under klp_mutex. */
 extern struct klp_rt_patch *klp_transition_patch;
 
 #define klp_for_each_patch(patch) \
 	list_for_each_entry(patch, &klp_patches, node)
-#define klp_for_each_object(obj, patch) \
+#define klp_rt_for_each_object(obj, patch) \
 	list_for_each_entry(obj, &(patch)->objs, node)
-#define klp_for_each_func(func, obj) \
+#define klp_rt_for_each_func(func, obj) \
 	list_for_each_entry(func, &(obj)->funcs, node)
 
-/* As sysfs and the log name it. */
+/* Return the name of @obj in sysfs and in the log. */
 static inline const char *klp_object_name(const struct klp_rt_object *obj)
 {
 	return obj->name ?: "vmlinux";
@@ -180,10 +202,32 @@ static inline bool klp_object_loaded(const struct klp_rt_object *obj)
 	return obj->mod || !obj->name;
 }
 
-/* A position of 0 and one of 1 are the same place, and the same name in sysfs. */
+/* Return the position in sysfs. Positions 0 and 1 mean the same symbol. */
 static inline unsigned long klp_func_position(const struct klp_rt_func *func)
 {
 	return func->sympos ?: 1;
+}
+
+static inline void klp_rt_set_enabled(struct klp_rt_patch *patch, bool enabled)
+{
+	/* Read by sysfs without the lock. */
+	WRITE_ONCE(patch->enabled, enabled);
+	patch->desc->enabled = enabled;
+}
+
+static inline void klp_rt_set_patched(struct klp_rt_object *obj, bool patched)
+{
+	/* Read by sysfs without the lock. */
+	WRITE_ONCE(obj->patched, patched);
+	if (obj->desc)
+		obj->desc->patched = patched;
+}
+
+static inline void klp_rt_set_old_func(struct klp_rt_func *func, void *old_func)
+{
+	func->old_func = old_func;
+	if (func->desc)
+		func->desc->old_func = old_func;
 }
 
 struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc);
@@ -198,6 +242,6 @@ bool klp_rt_is_target(const char *name);
 struct klp_rt_object *klp_rt_find_object(struct klp_rt_patch *patch, const char *name);
 void klp_rt_find_module(struct klp_rt_object *obj);
 void klp_rt_set_module(struct klp_rt_object *obj, struct module *mod);
-void klp_rt_hide_modules(struct klp_rt_patch *patch);
+void klp_rt_clear_description(struct klp_rt_patch *patch);
 
 #endif /* _LIVEPATCH_RUNTIME_H */

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shadow variables: data that a patch attaches to an object of the kernel when
- * it cannot add a member to its type. A variable is known by the address of the
- * object and a number that patch authors agree upon.
+ * Shadow variables are data that a patch attaches to an object of the kernel when it cannot add
+ * a member to the type of the object. A variable is identified by the address of the object and
+ * a number that the authors of patches agree upon.
  *
- * Looking one up takes no lock. Constructors and destructors run with
- * klp_shadow_lock held, so that for each variable they run in turn and nobody
- * is handed one that is half made.
+ * A lookup takes no lock. Constructors and destructors run under klp_shadow_lock: they are
+ * serialized for each variable, and a lookup never returns a variable that is not constructed.
+ * Nothing else is called under the lock: memory is allocated before and freed afterwards, and
+ * errors are logged afterwards. The functions that print and allocate may be patched, and may
+ * use shadow variables themselves.
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
@@ -18,14 +20,18 @@
 /**
  * struct klp_shadow_var - a shadow variable
  * @node: in klp_shadow_vars, by address of the object
- * @rcu:  to free it when nobody who looked it up can still be at the entry
- * @obj:  the object it is attached to, not dereferenced here
+ * @rcu:  for freeing it when no lookup can use the entry
+ * @next: the next detached variable that has to be freed
+ * @obj:  the object it is attached to, never dereferenced here
  * @id:   its number
- * @data: the user's
+ * @data: the data of the user
  */
 struct klp_shadow_var {
 	struct hlist_node node;
-	struct rcu_head rcu;
+	union {
+		struct rcu_head rcu;
+		struct klp_shadow_var *next;
+	};
 	void *obj;
 	unsigned long id;
 	char data[] __aligned(__alignof__(unsigned long long));
@@ -33,10 +39,10 @@ struct klp_shadow_var {
 
 static DEFINE_HASHTABLE(klp_shadow_vars, 12);
 
-/* Taken with interrupts off: shadow variables are used in any context. */
+/* Taken with interrupts disabled: shadow variables are used in any context. */
 static DEFINE_SPINLOCK(klp_shadow_lock);
 
-/* With rcu_read_lock() or klp_shadow_lock held. */
+/* Find a variable. The caller holds rcu_read_lock() or klp_shadow_lock. */
 static struct klp_shadow_var *klp_shadow_find(void *obj, unsigned long id)
 {
 	struct klp_shadow_var *var;
@@ -52,12 +58,13 @@ static struct klp_shadow_var *klp_shadow_find(void *obj, unsigned long id)
 /**
  * klp_shadow_get() - look up a shadow variable
  * @obj: the object
- * @id:  the variable's number
+ * @id:  number of the variable
  *
- * Context: any, does not sleep. The caller sees to it that nobody frees the
- * variable while it is used.
- * Return: the variable's data, or NULL when @obj has none of that number.
  * The semantics are those of Linux 6.12.
+ *
+ * Context: any, does not sleep. The caller ensures that the variable is not freed while it is
+ * used.
+ * Return: the data of the variable, or NULL when @obj has no variable of this number.
  */
 void *klp_shadow_get(void *obj, unsigned long id)
 {
@@ -69,45 +76,50 @@ void *klp_shadow_get(void *obj, unsigned long id)
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get);
 
-/* How a new variable is filled in. */
-struct klp_shadow_init {
+/*
+ * A request for a variable. @ret is the result of the constructor, @found tells that the
+ * variable existed.
+ */
+struct klp_shadow_request {
+	void *obj;
+	unsigned long id;
 	klp_shadow_ctor_t ctor;
 	void *arg;
+	int ret;
+	bool found;
 };
 
-/* Construct @var and attach it to @obj. */
-static bool klp_shadow_attach(struct klp_shadow_var *var, void *obj, unsigned long id,
-			      const struct klp_shadow_init *init)
+/* Construct @var and attach it to the object. */
+static bool klp_shadow_attach(struct klp_shadow_var *var, struct klp_shadow_request *request)
 {
-	int ret = init->ctor ? init->ctor(obj, var->data, init->arg) : 0;
-
-	if (ret) {
-		pr_err("Failed to construct shadow variable <%p, %lx> (%d)\n", obj, id, ret);
+	if (request->ctor)
+		request->ret = request->ctor(request->obj, var->data, request->arg);
+	if (request->ret)
 		return false;
-	}
-	var->obj = obj;
-	var->id = id;
-	hash_add_rcu(klp_shadow_vars, &var->node, (unsigned long)obj);
+	var->obj = request->obj;
+	var->id = request->id;
+	hash_add_rcu(klp_shadow_vars, &var->node, (unsigned long)var->obj);
 	return true;
 }
 
-/* @spare is for when it is not there yet, and is freed when it is not used. */
-static struct klp_shadow_var *klp_shadow_find_or_attach(void *obj, unsigned long id,
-							struct klp_shadow_var *spare,
-							const struct klp_shadow_init *init,
-							bool *found)
+/* Find a variable, or attach @spare as a new one. An unused @spare is freed. */
+static struct klp_shadow_var *klp_shadow_find_or_attach(struct klp_shadow_request *request,
+							struct klp_shadow_var *spare)
 {
 	struct klp_shadow_var *var;
 
 	scoped_guard(spinlock_irqsave, &klp_shadow_lock) {
-		var = klp_shadow_find(obj, id);
-		*found = var;
-		if (!var && spare && klp_shadow_attach(spare, obj, id, init)) {
+		var = klp_shadow_find(request->obj, request->id);
+		request->found = var;
+		if (!var && spare && klp_shadow_attach(spare, request)) {
 			var = spare;
 			spare = NULL;
 		}
 	}
 	kfree(spare);
+	if (request->ret)
+		pr_err("Failed to construct shadow variable <%p, %lx> (%d)\n", request->obj,
+		       request->id, request->ret);
 	return var;
 }
 
@@ -119,29 +131,28 @@ static struct klp_shadow_var *klp_shadow_make(size_t bytes, gfp_t gfp)
 /**
  * klp_shadow_alloc() - attach a new shadow variable to an object
  * @obj:   the object
- * @id:	   the variable's number
- * @bytes: how many bytes of data, zeroed
- * @gfp:   how to allocate them
- * @ctor:  called to fill in the data, or NULL. A value other than 0 stops it
- * @arg:   handed to @ctor
+ * @id:	   number of the variable
+ * @bytes: size of its data in bytes, zeroed
+ * @gfp:   flags for the allocation
+ * @ctor:  constructor of the data, or NULL. A nonzero result refuses the variable
+ * @arg:   passed to @ctor
  *
- * Context: any that @gfp allow, may sleep if they do. @ctor is called with a
- * spinlock held and interrupts off: it must not sleep, and must not call another
- * function of shadow variables than klp_shadow_get().
- * Return: the variable's data; NULL when there is no memory, when @ctor refuses,
- * logged, and when @obj has a variable of that number already, which is warned
- * of.
  * The semantics are those of Linux 6.12.
+ *
+ * Context: any that @gfp allows, may sleep if @gfp allows it. @ctor runs under a spinlock with
+ * interrupts disabled: it must not sleep, and must not call a function of shadow variables
+ * except klp_shadow_get().
+ * Return: the data of the variable. NULL without memory, when @ctor has failed (logged), and
+ * when @obj has a variable of this number already (WARN).
  */
 void *klp_shadow_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
 		       klp_shadow_ctor_t ctor, void *arg)
 {
-	const struct klp_shadow_init init = { ctor, arg };
+	struct klp_shadow_request request = { .obj = obj, .id = id, .ctor = ctor, .arg = arg };
 	struct klp_shadow_var *var;
-	bool found;
 
-	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(bytes, gfp), &init, &found);
-	if (WARN(found, "Duplicate shadow variable <%p, %lx>\n", obj, id))
+	var = klp_shadow_find_or_attach(&request, klp_shadow_make(bytes, gfp));
+	if (WARN(request.found, "Duplicate shadow variable <%p, %lx>\n", obj, id))
 		return NULL;
 	return var ? var->data : NULL;
 }
@@ -150,30 +161,29 @@ EXPORT_SYMBOL_GPL(klp_shadow_alloc);
 /**
  * klp_shadow_get_or_alloc() - look up a shadow variable or attach a new one
  * @obj:   the object
- * @id:	   the variable's number
- * @bytes: how many bytes of data, zeroed, if it is new
- * @gfp:   how to allocate them
- * @ctor:  called to fill in the data if it is new, or NULL
- * @arg:   handed to @ctor
+ * @id:	   number of the variable
+ * @bytes: size of the data of a new variable in bytes, zeroed
+ * @gfp:   flags for the allocation
+ * @ctor:  constructor of the data of a new variable, or NULL
+ * @arg:   passed to @ctor
  *
- * Of several callers at once, one attaches it and all get the same.
+ * Of several concurrent callers one attaches the variable, and all get the same one. The
+ * semantics are those of Linux 6.12.
  *
  * Context: as for klp_shadow_alloc().
- * Return: the variable's data; NULL when it is not there and there is no memory
- * or @ctor refuses, logged.
- * The semantics are those of Linux 6.12.
+ * Return: the data of the variable. NULL when there is none and there is no memory, or @ctor
+ * has failed (logged).
  */
 void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t bytes, gfp_t gfp,
 			      klp_shadow_ctor_t ctor, void *arg)
 {
-	const struct klp_shadow_init init = { ctor, arg };
+	struct klp_shadow_request request = { .obj = obj, .id = id, .ctor = ctor, .arg = arg };
 	void *data = klp_shadow_get(obj, id);
 	struct klp_shadow_var *var;
-	bool found;
 
 	if (data)
 		return data;
-	var = klp_shadow_find_or_attach(obj, id, klp_shadow_make(bytes, gfp), &init, &found);
+	var = klp_shadow_find_or_attach(&request, klp_shadow_make(bytes, gfp));
 	return var ? var->data : NULL;
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
@@ -183,22 +193,19 @@ static void klp_shadow_detach(struct klp_shadow_var *var, klp_shadow_dtor_t dtor
 	hash_del_rcu(&var->node);
 	if (dtor)
 		dtor(var->obj, var->data);
-	kfree_rcu(var, rcu);
 }
 
 /**
  * klp_shadow_free() - detach a shadow variable and free it
  * @obj:  the object
- * @id:	  the variable's number
- * @dtor: called before, or NULL
+ * @id:	  number of the variable
+ * @dtor: called before the variable is freed, or NULL
  *
- * Does nothing when there is no such variable. The memory goes after an RCU grace
- * period, which is not waited for.
+ * Does nothing when there is no such variable. The memory is freed after an RCU grace period,
+ * for which the function does not wait. The semantics are those of Linux 6.12.
  *
- * Context: any, does not sleep. @dtor is called with a spinlock held and
- * interrupts off: it must not sleep, and must not call another function of shadow
- * variables than klp_shadow_get().
- * The semantics are those of Linux 6.12.
+ * Context: any, does not sleep. @dtor runs under a spinlock with interrupts disabled: it must
+ * not sleep, and must not call a function of shadow variables except klp_shadow_get().
  */
 void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
@@ -209,31 +216,40 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 		if (var)
 			klp_shadow_detach(var, dtor);
 	}
+	if (var)
+		kfree_rcu(var, rcu);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free);
 
 /**
  * klp_shadow_free_all() - detach and free the variables of one number from all objects
- * @id:	  the variables' number
- * @dtor: called for each before, or NULL
+ * @id:	  number of the variables
+ * @dtor: called before each variable is freed, or NULL
  *
- * Takes time that grows with the number of all shadow variables, with interrupts
- * off.
+ * The time grows with the number of all shadow variables. Interrupts are disabled meanwhile.
+ * The semantics are those of Linux 6.12.
  *
  * Context: as for klp_shadow_free().
- * The semantics are those of Linux 6.12.
  */
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 {
-	struct klp_shadow_var *var;
+	struct klp_shadow_var *var, *detached = NULL;
 	struct hlist_node *next;
 	unsigned int bucket;
 
 	scoped_guard(spinlock_irqsave, &klp_shadow_lock) {
 		hash_for_each_safe(klp_shadow_vars, bucket, next, var, node) {
-			if (var->id == id)
-				klp_shadow_detach(var, dtor);
+			if (var->id != id)
+				continue;
+			klp_shadow_detach(var, dtor);
+			var->next = detached;
+			detached = var;
 		}
+	}
+	while (detached) {
+		var = detached;
+		detached = var->next;
+		kfree_rcu(var, rcu);
 	}
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free_all);

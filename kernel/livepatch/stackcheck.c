@@ -1,26 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stack checks: is a task in a function that it must have left before it may be
- * switched? The code of all such functions is kept in one sorted table, so a
- * stack costs its depth times the logarithm of the number of functions.
+ * Stack checks find out whether a task runs code that it must have left before it may be
+ * switched.
+ *
+ * All such code is in one sorted table. The cost of checking a stack is its depth times the
+ * logarithm of the number of functions.
+ *
+ * Code that a task must have left
+ * -------------------------------
+ *
+ * A task that is switched to a new version must not be in the version that it has called so
+ * far. That is a function, its parts (see struct klp_code_part), and the location in the old
+ * function from which ftrace calls the handler.
+ *
+ * A patch that is disabled or replaced takes all code of its module with it. A task may be in
+ * code of the module without any of the new functions on its stack, because the last call of a
+ * function is compiled to a jump. So no task is switched while its stack holds an address in
+ * the text of such a module. The exception is a kthread that the module has started: it cannot
+ * leave the text of the module before the module stops it.
+ *
+ * A forced transition leaves tasks in versions further down the stack of versions. A replace
+ * checks for all of these versions.
  */
 
 #include <kunit/visibility.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/moduleloader.h>
 #include <linux/sched/task_stack.h>
 #include <linux/sort.h>
 #include <linux/stacktrace.h>
-#include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
 
 /**
- * struct klp_stack_range - the code of one function
- * @start: its first address
- * @end:   the address behind its last
- * @last:  which range among this one and those before it reaches farthest.
- *	   Ranges may overlap, when one replacement serves two functions
- * @name:  name of the function that the patch replaces
+ * struct klp_stack_range - contiguous code
+ * @start: first address
+ * @end:   address behind the last one
+ * @last:  index of the range with the highest @end, among this one and those before it. Ranges
+ *	   may overlap, when one replacement serves two functions
+ * @name:  name of the patched function, or of the livepatch module
  */
 struct klp_stack_range {
 	unsigned long start;
@@ -30,17 +49,19 @@ struct klp_stack_range {
 };
 
 /**
- * struct klp_stack_table - what may not be on the stack of a task to be switched
- * @rcu:    to free it
- * @nr:     number of ranges
- * @ranges: sorted by start
+ * struct klp_stack_table - code that must not be on the stack of a task to be switched
+ * @rcu:      for freeing the table
+ * @nr:       number of ranges of functions
+ * @nr_texts: number of texts of livepatch modules, which follow the ranges of functions
+ * @ranges:   both parts are sorted by start
  *
- * Does not change once it has been made.
+ * Constant after klp_stack_table_alloc().
  */
 struct klp_stack_table {
 	struct rcu_head rcu;
 	unsigned int nr;
-	struct klp_stack_range ranges[] __counted_by(nr);
+	unsigned int nr_texts;
+	struct klp_stack_range ranges[];
 };
 
 static int klp_cmp_ranges(const void *a, const void *b)
@@ -52,93 +73,173 @@ static int klp_cmp_ranges(const void *a, const void *b)
 	return x->start < y->start ? -1 : 1;
 }
 
-static void klp_set_range(struct klp_stack_range *range, struct klp_rt_func *func,
-			  const void *start, unsigned long size)
+/* A table that is being filled. With @ranges NULL, the ranges are counted. */
+struct klp_stack_fill {
+	struct klp_stack_range *ranges;
+	unsigned int nr;
+};
+
+static void klp_add_range(struct klp_stack_fill *fill, const char *name, unsigned long start,
+			  unsigned long size)
 {
-	range->start = (unsigned long)start;
-	range->end = range->start + size;
-	range->name = func->name;
+	if (fill->ranges) {
+		fill->ranges[fill->nr].start = start;
+		fill->ranges[fill->nr].end = start + size;
+		fill->ranges[fill->nr].name = name;
+	}
+	fill->nr++;
 }
 
-/* The code that tasks leave when they are switched to @target. */
-static void klp_set_code_range(struct klp_stack_range *range, struct klp_rt_func *func, int target)
+static void klp_add_parts(struct klp_stack_fill *fill, const char *name,
+			  const struct klp_rt_func *version, bool of_new)
 {
-	struct klp_rt_func *older;
+	struct klp_code_part *part;
 
-	older = rcu_dereference_protected(func->older, lockdep_is_held(&klp_mutex));
-	if (target == KLP_TRANSITION_UNPATCHED)
-		klp_set_range(range, func, func->new_func, func->new_size);
-	else if (older)
-		klp_set_range(range, func, older->new_func, older->new_size);
-	else
-		klp_set_range(range, func, func->old_func, func->old_size);
+	list_for_each_entry(part, &version->parts, node) {
+		if (part->of_new == of_new)
+			klp_add_range(fill, name, part->start, part->size);
+	}
+}
+
+static void klp_add_old_code(struct klp_stack_fill *fill, struct klp_rt_func *func)
+{
+	klp_add_range(fill, func->name, (unsigned long)func->old_func, func->old_size);
+	klp_add_parts(fill, func->name, func, false);
+}
+
+/* Add the new function. A nop has the old function as its new one. */
+static void klp_add_new_code(struct klp_stack_fill *fill, const char *name,
+			     const struct klp_rt_func *version)
+{
+	klp_add_range(fill, name, (unsigned long)version->new_func, version->new_size);
+	klp_add_parts(fill, name, version, !version->nop);
+}
+
+/* Add the versions below @func: the next one, or all of them. */
+static void klp_add_older_code(struct klp_stack_fill *fill, struct klp_rt_func *func, bool all)
+{
+	struct klp_rt_func *older = func;
+
+	do {
+		older = rcu_dereference_protected(older->older, lockdep_is_held(&klp_mutex));
+		if (older)
+			klp_add_new_code(fill, func->name, older);
+		else
+			klp_add_old_code(fill, func);
+	} while (older && all);
 }
 
 /*
- * The way into the function. A task that is preempted at the end of our handler
- * has chosen where it goes next but is not there yet: all that its stack shows
- * is the place in the old function from which the handler was called.
+ * Add the entry of the function. A task that is preempted at the end of the handler has chosen
+ * its version but has not called it yet. Its stack shows only the location in the old function
+ * from which the handler was called.
  */
-static void klp_set_entry_range(struct klp_stack_range *range, struct klp_rt_func *func)
+static void klp_add_entry(struct klp_stack_fill *fill, struct klp_rt_func *func)
 {
-	unsigned long end = klp_redirect_address(func) + MCOUNT_INSN_SIZE;
+	unsigned long start = (unsigned long)func->old_func;
 
-	klp_set_range(range, func, func->old_func, end - (unsigned long)func->old_func);
+	klp_add_range(fill, func->name, start, func->ip + MCOUNT_INSN_SIZE - start);
+}
+
+/* Add the functions of @patch that tasks leave when they are switched to @target. */
+static void klp_add_functions(struct klp_stack_fill *fill, struct klp_rt_patch *patch, int target)
+{
+	struct klp_rt_object *obj;
+	struct klp_rt_func *func;
+
+	klp_rt_for_each_object(obj, patch) {
+		if (!obj->patched)
+			continue;
+		klp_rt_for_each_func(func, obj) {
+			if (!func->redirect)
+				continue;
+			if (target == KLP_TRANSITION_UNPATCHED)
+				klp_add_new_code(fill, func->name, func);
+			else
+				klp_add_older_code(fill, func, patch->replace);
+			klp_add_entry(fill, func);
+		}
+	}
+}
+
+static void klp_add_text(struct klp_stack_fill *fill, struct klp_rt_patch *patch)
+{
+	const struct module_memory *text = &patch->mod->mem[MOD_TEXT];
+
+	klp_add_range(fill, patch->name, (unsigned long)text->base, text->size);
+}
+
+/* Add the modules that can be unloaded after the transition of @patch to @target. */
+static void klp_add_texts(struct klp_stack_fill *fill, struct klp_rt_patch *patch, int target)
+{
+	struct klp_rt_patch *old;
+
+	if (target == KLP_TRANSITION_UNPATCHED) {
+		klp_add_text(fill, patch);
+		return;
+	}
+	if (!patch->replace)
+		return;
+	klp_for_each_patch(old) {
+		if (old == patch)
+			break;
+		klp_add_text(fill, old);
+	}
+}
+
+static void klp_sort_ranges(struct klp_stack_range *ranges, unsigned int nr)
+{
+	unsigned int i;
+
+	sort(ranges, nr, sizeof(*ranges), klp_cmp_ranges, NULL);
+	for (i = 1; i < nr; i++) {
+		unsigned int last = ranges[i - 1].last;
+
+		ranges[i].last = ranges[i].end >= ranges[last].end ? i : last;
+	}
 }
 
 /**
- * klp_stack_table_alloc() - make the table for a transition
+ * klp_stack_table_alloc() - build the table for a transition
  * @patch:  the patch
  * @target: KLP_TRANSITION_PATCHED or KLP_TRANSITION_UNPATCHED
  *
- * It says what is true now: it is of no use any more when an object of the
- * patch has been redirected, or is not any more, or when the transition is
- * reversed.
+ * The table has to be rebuilt when an object of the patch is redirected or reverted, and when
+ * the transition is reversed.
+ *
+ * It has two ranges for each function and one for each of its parts, one more for each older
+ * version in a replace, and one for each livepatch module that is disabled or replaced.
  *
  * Context: process context, klp_mutex held.
- * Return: the table, or NULL when there is no memory for it.
+ * Return: the table, or NULL without memory.
  */
 struct klp_stack_table *klp_stack_table_alloc(struct klp_rt_patch *patch, int target)
 {
+	struct klp_stack_fill functions = {}, texts = {};
 	struct klp_stack_table *table;
-	struct klp_rt_object *obj;
-	struct klp_rt_func *func;
-	unsigned int i, nr = 0;
 
 	lockdep_assert_held(&klp_mutex);
 
-	klp_for_each_object(obj, patch) {
-		if (obj->patched)
-			nr += 2 * obj->nr_funcs;
-	}
-	table = kvzalloc(struct_size(table, ranges, nr), GFP_KERNEL);
+	klp_add_functions(&functions, patch, target);
+	klp_add_texts(&texts, patch, target);
+	table = kvzalloc(struct_size(table, ranges, functions.nr + texts.nr), GFP_KERNEL);
 	if (!table)
 		return NULL;
 
-	table->nr = nr;
-	i = 0;
-	klp_for_each_object(obj, patch) {
-		if (!obj->patched)
-			continue;
-		klp_for_each_func(func, obj) {
-			klp_set_code_range(&table->ranges[i++], func, target);
-			klp_set_entry_range(&table->ranges[i++], func);
-		}
-	}
-	sort(table->ranges, nr, sizeof(table->ranges[0]), klp_cmp_ranges, NULL);
-
-	for (i = 1; i < nr; i++) {
-		unsigned int last = table->ranges[i - 1].last;
-
-		table->ranges[i].last =
-			table->ranges[i].end >= table->ranges[last].end ? i : last;
-	}
+	table->nr = functions.nr;
+	table->nr_texts = texts.nr;
+	functions = (struct klp_stack_fill) { .ranges = table->ranges };
+	texts = (struct klp_stack_fill) { .ranges = table->ranges + table->nr };
+	klp_add_functions(&functions, patch, target);
+	klp_add_texts(&texts, patch, target);
+	klp_sort_ranges(table->ranges, table->nr);
+	klp_sort_ranges(table->ranges + table->nr, table->nr_texts);
 	return table;
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_stack_table_alloc);
 
 /**
- * klp_stack_table_free() - free a table when nobody checks a stack with it any more
+ * klp_stack_table_free() - free a table after all checks that use it
  * @table: the table, or NULL
  *
  * Context: process context.
@@ -149,17 +250,17 @@ void klp_stack_table_free(struct klp_stack_table *table)
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_stack_table_free);
 
-/* Name of the function of the table that @addr, found on a stack, returns to; or NULL. */
-VISIBLE_IF_KUNIT const char *klp_stack_find(const struct klp_stack_table *table,
-					    unsigned long addr)
+/* Return the range to which @addr, found on a stack, returns, or NULL. */
+static const struct klp_stack_range *klp_find_range(const struct klp_stack_range *ranges,
+						    unsigned int nr, unsigned long addr)
 {
 	const struct klp_stack_range *range;
-	unsigned int low = 0, high = table->nr;
+	unsigned int low = 0, high = nr;
 
 	while (low < high) {
 		unsigned int mid = low + (high - low) / 2;
 
-		if (table->ranges[mid].start <= addr)
+		if (ranges[mid].start <= addr)
 			low = mid + 1;
 		else
 			high = mid;
@@ -168,58 +269,91 @@ VISIBLE_IF_KUNIT const char *klp_stack_find(const struct klp_stack_table *table,
 		return NULL;
 
 	/*
-	 * A return address may be the one behind the function, when its last
-	 * instruction is a call of something that does not return.
+	 * Include @end: a call that does not return may be the last instruction of the
+	 * function.
 	 */
-	range = &table->ranges[table->ranges[low - 1].last];
-	return addr <= range->end ? range->name : NULL;
+	range = &ranges[ranges[low - 1].last];
+	return addr <= range->end ? range : NULL;
+}
+
+/* Return the name of the function to which @addr, found on a stack, returns, or NULL. */
+VISIBLE_IF_KUNIT const char *klp_stack_find(const struct klp_stack_table *table,
+					    unsigned long addr)
+{
+	const struct klp_stack_range *range = klp_find_range(table->ranges, table->nr, addr);
+
+	return range ? range->name : NULL;
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_stack_find);
 
+/* A walk over the stack of a task. @thread is the function that a kthread was started with. */
 struct klp_stack_walk {
 	const struct klp_stack_table *table;
-	const char *found;
+	unsigned long thread;
+	struct klp_stack_hit *hit;
 };
 
+/*
+ * Record that @addr is in the text of a module that can be unloaded after the transition,
+ * unless the module has started the task.
+ */
+static void klp_check_texts(const struct klp_stack_walk *walk, unsigned long addr)
+{
+	const struct klp_stack_table *table = walk->table;
+	const struct klp_stack_range *text;
+
+	text = klp_find_range(table->ranges + table->nr, table->nr_texts, addr);
+	if (text && (walk->thread < text->start || walk->thread >= text->end))
+		walk->hit->module = text->name;
+}
+
+/* Continue after code of a module: the name of a function is more specific. */
 static bool klp_walk_entry(void *cookie, unsigned long addr)
 {
 	struct klp_stack_walk *walk = cookie;
 
-	walk->found = klp_stack_find(walk->table, addr);
-	return !walk->found;
+	walk->hit->function = klp_stack_find(walk->table, addr);
+	if (!walk->hit->function && !walk->hit->module)
+		klp_check_texts(walk, addr);
+	return !walk->hit->function;
 }
 
 /**
- * klp_stack_check() - may a task be switched?
- * @table: what it may not have on its stack
- * @task:  the task, current or one that is kept from running
- * @name:  set to the name of the function it is in, for -EADDRINUSE
+ * klp_stack_check() - check whether a task may be switched
+ * @table: code that must not be on its stack
+ * @task:  the task, current or one that cannot run
+ * @hit:   cleared. For -EADDRINUSE, set to the code that has been found
  *
  * Context: preemption disabled.
- * Return: 0 if so; -EADDRINUSE when it is in a function of the table; -EINVAL
- * when its stack cannot be told reliably.
+ * Return:
+ * * %0 - the task may be switched
+ * * %-EADDRINUSE - the task is in code of the table
+ * * %-EINVAL - the stack cannot be read reliably
  */
 int klp_stack_check(const struct klp_stack_table *table, struct task_struct *task,
-		    const char **name)
+		    struct klp_stack_hit *hit)
 {
-	struct klp_stack_walk walk = { .table = table };
+	struct klp_stack_walk walk = {
+		.table = table,
+		.thread = (unsigned long)kthread_func(task),
+		.hit = hit,
+	};
 	int ret;
 
 	lockdep_assert_preemption_disabled();
 
+	*hit = (struct klp_stack_hit) {};
 	if (!klp_have_reliable_stack())
 		return -EINVAL;
 
-	/* A task that has no stack any more is in no function. */
+	/* A task whose stack has been freed is in no function. */
 	if (!try_get_task_stack(task))
 		return 0;
 	ret = arch_stack_walk_reliable(klp_walk_entry, &walk, task);
 	put_task_stack(task);
 
-	if (walk.found) {
-		*name = walk.found;
+	if (hit->function || hit->module)
 		return -EADDRINUSE;
-	}
 	return ret ? -EINVAL : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_stack_check);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System states: things that patches change for good, such as global data, and
- * that a later patch may have to know of.
+ * System states: permanent changes by patches, such as changes of global data, that a later
+ * patch may have to know.
  */
 
 #include <kunit/visibility.h>
@@ -9,13 +9,14 @@
 #include "state.h"
 
 /**
- * klp_get_state() - find a state that a patch says it changes
- * @patch: the author's description of the patch
- * @id:    which state
+ * klp_get_state() - find a state in the description of a patch
+ * @patch: description of the patch
+ * @id:    number of the state
  *
- * Context: any; reads nothing but the description.
- * Return: the state, or NULL when the patch does not have it.
  * The semantics are those of Linux 6.12.
+ *
+ * Context: any. Reads only the description.
+ * Return: the state, or NULL when the patch does not have it.
  */
 struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id)
 {
@@ -30,18 +31,17 @@ struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id)
 EXPORT_SYMBOL_GPL(klp_get_state);
 
 /**
- * klp_get_prev_state() - find what the patches below this one know of a state
- * @id: which state
+ * klp_get_prev_state() - find a state of the patches below the one in transition
+ * @id: number of the state
  *
- * "This one" is the patch that is in transition. In a callback that runs because
- * its patch is enabled or disabled, that is the callback's own. In one that runs
- * because a module comes or goes it may be another patch, or none. When several
- * patches below have the state, the newest of them counts.
+ * In a callback that runs because its patch is enabled or disabled, the patch in transition is
+ * the patch of the callback. In a callback that runs because a module is loaded or unloaded it
+ * may be another patch, or there may be none. When several patches have the state, the newest
+ * one of them counts. The semantics are those of Linux 6.12.
  *
- * Context: from a callback or a hook: klp_mutex is held. Does not sleep.
- * Return: the state, or NULL when there is none or no transition is under way. It
- * is valid while the patch that it belongs to is on the stack.
- * The semantics are those of Linux 6.12.
+ * Context: callbacks and hooks, klp_mutex is held. Does not sleep.
+ * Return: the state, or NULL when there is none or no transition is running. It is valid while
+ * its patch is on the stack.
  */
 struct klp_state *klp_get_prev_state(unsigned long id)
 {
@@ -53,7 +53,7 @@ struct klp_state *klp_get_prev_state(unsigned long id)
 	if (!klp_transition_patch)
 		return NULL;
 
-	/* Down from the one that is right below. */
+	/* Newest first, beginning with the patch below the one in transition. */
 	patch = klp_transition_patch;
 	list_for_each_entry_continue_reverse(patch, &klp_patches, node) {
 		state = klp_get_state(patch->desc, id);
@@ -65,8 +65,8 @@ struct klp_state *klp_get_prev_state(unsigned long id)
 EXPORT_SYMBOL_GPL(klp_get_prev_state);
 
 /*
- * May @patch be put on top of those there are? It must not have an older version
- * of a state than one of them, and if it replaces them, it must have them all.
+ * Return true if the states of @patch fit those of the installed patches: no state has an older
+ * version than there, and a replacing patch has all their states.
  */
 bool klp_states_compatible(struct klp_patch *patch)
 {

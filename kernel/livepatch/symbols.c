@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Symbols: where the functions of an object are, and the relocations of a
- * livepatch module against symbols that are not exported to it. The format of
- * the latter is laid down in Documentation/livepatch/module-elf-format.rst.
+ * Symbols: the addresses of the functions of an object, and the relocations of a livepatch
+ * module against symbols that are not exported. Documentation/livepatch/module-elf-format.rst
+ * specifies the format of the relocations.
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
@@ -10,17 +10,18 @@
 #include <kunit/visibility.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
-#include <linux/module_symbol.h>
 #include <linux/moduleloader.h>
 #include <linux/sort.h>
 #include <linux/string.h>
+#include <asm/sections.h>
+#include "extents.h"
 #include "runtime.h"
 #include "symbols.h"
 
 #define KLP_RELA_PREFIX	".klp.rela."
 #define KLP_SYM_PREFIX	".klp.sym."
 
-/* What @count symbols called @name say about the one at position @sympos. */
+/* Check that @count symbols of the name @name identify the one at position @sympos. */
 static int klp_check_symbol(const char *objname, const char *name, unsigned long sympos,
 			    unsigned long count)
 {
@@ -40,7 +41,7 @@ static int klp_check_symbol(const char *objname, const char *name, unsigned long
 	return 0;
 }
 
-/* A look-up of one symbol. */
+/* A lookup of one symbol. */
 struct klp_symbol {
 	const char *name;
 	unsigned long sympos;
@@ -85,9 +86,8 @@ VISIBLE_IF_KUNIT int klp_find_symbol(const char *objname, const char *name,
 EXPORT_SYMBOL_IF_KUNIT(klp_find_symbol);
 
 /*
- * A look-up of all functions of an object. Functions that share a name stand
- * side by side in the object's index; what belongs to a name is kept at the
- * place of the first of them.
+ * A lookup of all functions of an object. Functions of one name are adjacent in the index of
+ * the object. The result for a name is stored at the index of the first of them.
  */
 struct klp_object_search {
 	struct klp_rt_object *obj;
@@ -111,7 +111,7 @@ static int klp_search_match(void *data, unsigned long addr)
 
 	for (i = search->first; klp_search_same_name(search, i); i++) {
 		if (klp_func_position(search->obj->by_name[i]) == position)
-			search->obj->by_name[i]->old_func = (void *)addr;
+			klp_rt_set_old_func(search->obj->by_name[i], (void *)addr);
 	}
 	return 0;
 }
@@ -151,8 +151,7 @@ static int klp_find_functions(struct klp_rt_object *obj)
 		return -ENOMEM;
 
 	/*
-	 * The symbols of vmlinux are sorted by name. Those of a module are not,
-	 * so they are all looked at, once.
+	 * The symbols of vmlinux are sorted by name. Those of a module are not: walk them once.
 	 */
 	if (obj->name)
 		module_kallsyms_on_each_symbol(obj->name, klp_search_module_symbol, &search);
@@ -169,155 +168,91 @@ static int klp_find_functions(struct klp_rt_object *obj)
 		}
 		ret = klp_check_symbol(klp_object_name(obj), func->name, func->sympos,
 				       search.counts[search.first]);
+		if (ret)
+			pr_err("patch '%s': function '%s,%lu' of object '%s' cannot be resolved%s\n",
+			       obj->patch->name, func->name, func->sympos, klp_object_name(obj),
+			       func->nop ? ", needed to revert an older patch" : "");
 	}
 	kvfree(search.counts);
 	return ret;
 }
 
-/* A function of a module: from its address to the next symbol or the end of the text. */
-struct klp_extent {
-	unsigned long start;
-	unsigned long end;
-	unsigned long *size;
-};
-
-/* The functions of one module whose sizes are looked for, sorted by address. */
-struct klp_size_search {
-	struct module *mod;
-	struct klp_extent *extents;
-	unsigned int nr;
-};
-
-static int klp_cmp_extents(const void *a, const void *b)
+/* Find the address in the old function that ftrace patches. */
+VISIBLE_IF_KUNIT void klp_locate_func(struct klp_rt_func *func)
 {
-	const struct klp_extent *one = a, *other = b;
-
-	return one->start < other->start ? -1 : one->start > other->start;
+	func->ip = ftrace_location((unsigned long)func->old_func);
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_locate_func);
 
-static void klp_search_size(struct klp_size_search *search, void *func, unsigned long *size)
+static int klp_cmp_funcs_by_ip(const void *a, const void *b)
 {
-	const struct module_memory *text = &search->mod->mem[MOD_TEXT];
+	const struct klp_rt_func *one = *(struct klp_rt_func * const *)a;
+	const struct klp_rt_func *other = *(struct klp_rt_func * const *)b;
 
-	if (!within_module_mem_type((unsigned long)func, search->mod, MOD_TEXT))
-		return;
-	search->extents[search->nr++] = (struct klp_extent) {
-		.start = (unsigned long)func,
-		.end = (unsigned long)text->base + text->size,
-		.size = size,
-	};
-}
-
-/* The nearest function before @addr may end there. */
-static int klp_search_end(void *data, const char *name, unsigned long addr)
-{
-	struct klp_size_search *search = data;
-	unsigned int low = 0, high = search->nr;
-	struct klp_extent *extent;
-
-	/* Those are no symbols to kallsyms either. */
-	if (!*name || is_mapping_symbol(name))
-		return 0;
-
-	while (low < high) {
-		unsigned int mid = low + (high - low) / 2;
-
-		if (search->extents[mid].start < addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low) {
-		extent = &search->extents[low - 1];
-		extent->end = min(extent->end, addr);
-	}
-	return 0;
-}
-
-static void klp_search_ends(struct klp_size_search *search)
-{
-	struct klp_extent *extents = search->extents;
-	unsigned int i;
-
-	if (!search->nr)
-		return;
-
-	sort(extents, search->nr, sizeof(*extents), klp_cmp_extents, NULL);
-	module_kallsyms_on_each_symbol(search->mod->name, klp_search_end, search);
-
-	/* What ends a function ends those before it as well, if nothing else has. */
-	for (i = search->nr; i--;) {
-		if (i + 1 < search->nr)
-			extents[i].end = min(extents[i].end, extents[i + 1].end);
-		*extents[i].size = extents[i].end - extents[i].start;
-	}
-	search->nr = 0;
-}
-
-/* For what is not in the text of the module it was looked for in; @what for the log. */
-static int klp_lookup_size(struct klp_rt_func *func, void *code, unsigned long *size,
-			   const char *what)
-{
-	unsigned long offset;
-
-	if (*size || kallsyms_lookup_size_offset((unsigned long)code, size, &offset))
-		return 0;
-	pr_err("kallsyms size lookup failed for '%s'%s\n", func->name, what);
-	return -ENOENT;
+	if (one->ip != other->ip)
+		return one->ip < other->ip ? -1 : 1;
+	/* Sort the described functions before the nops. */
+	return (int)one->nop - (int)other->nop;
 }
 
 /*
- * kallsyms finds the size of one function of a module by a look at all symbols of
- * the module: for an object that would grow with the square of what it has. So
- * they are looked at once for all functions, and kallsyms is asked for the others,
- * those of vmlinux first of all.
+ * Find functions of an object that are two names of one address. The handler gets an address,
+ * not a name: the second function would become a newer version of the first. A description may
+ * name only one of them. A nop for another name, which an older patch has used, is redundant.
  */
-static int klp_find_sizes(struct klp_rt_object *obj)
+static int klp_find_aliases(struct klp_rt_object *obj)
 {
-	struct klp_size_search search = {};
-	struct klp_rt_func *func;
-	int ret;
+	struct klp_rt_func **by_ip, *func;
+	unsigned int i = 0;
+	int ret = 0;
 
 	if (!obj->nr_funcs)
 		return 0;
 
-	search.extents = kvmalloc_array(obj->nr_funcs, sizeof(*search.extents), GFP_KERNEL);
-	if (!search.extents)
+	by_ip = kvmalloc_array(obj->nr_funcs, sizeof(*by_ip), GFP_KERNEL);
+	if (!by_ip)
 		return -ENOMEM;
-	klp_for_each_func(func, obj) {
-		func->old_size = 0;
-		func->new_size = 0;
-	}
-	search.mod = obj->mod;
-	if (search.mod) {
-		klp_for_each_func(func, obj)
-			klp_search_size(&search, func->old_func, &func->old_size);
-		klp_search_ends(&search);
-	}
-	search.mod = obj->patch->mod;
-	klp_for_each_func(func, obj) {
-		if (!func->nop)
-			klp_search_size(&search, func->new_func, &func->new_size);
-	}
-	klp_search_ends(&search);
-	kvfree(search.extents);
 
-	klp_for_each_func(func, obj) {
-		ret = klp_lookup_size(func, func->old_func, &func->old_size, "");
-		if (ret)
-			return ret;
-		if (func->nop) {
-			func->new_func = func->old_func;
-			func->new_size = func->old_size;
+	klp_rt_for_each_func(func, obj) {
+		klp_locate_func(func);
+		func->redundant = false;
+		by_ip[i++] = func;
+	}
+	sort(by_ip, obj->nr_funcs, sizeof(*by_ip), klp_cmp_funcs_by_ip, NULL);
+
+	for (i = 1; i < obj->nr_funcs; i++) {
+		func = by_ip[i];
+		if (!func->ip || func->ip != by_ip[i - 1]->ip)
+			continue;
+		if (!func->nop) {
+			pr_err("functions '%s' and '%s' of object '%s' have the same address\n",
+			       by_ip[i - 1]->name, func->name, klp_object_name(obj));
+			ret = -EEXIST;
+			break;
 		}
-		ret = klp_lookup_size(func, func->new_func, &func->new_size, " replacement");
-		if (ret)
-			return ret;
+		func->redundant = true;
+	}
+	kvfree(by_ip);
+	return ret;
+}
+
+/* Refuse functions in init sections, which are freed when the object has been initialized. */
+static int klp_check_lasting(struct klp_rt_object *obj)
+{
+	struct klp_rt_func *func;
+
+	klp_rt_for_each_func(func, obj) {
+		if (obj->mod ? !within_module_init((unsigned long)func->old_func, obj->mod) :
+			       !init_section_contains(func->old_func, 1))
+			continue;
+		pr_err("function '%s' of object '%s' is in an init section\n", func->name,
+		       klp_object_name(obj));
+		return -EINVAL;
 	}
 	return 0;
 }
 
-/* Copy the part of @from up to @end to @to; is it there, and short enough? */
+/* Copy the part of @from up to @end to @to. Returns false if it is missing or too long. */
 static bool klp_copy_part(char *to, size_t size, const char *from, const char *end)
 {
 	if (!end || end == from || end - from >= size)
@@ -327,7 +262,7 @@ static bool klp_copy_part(char *to, size_t size, const char *from, const char *e
 	return true;
 }
 
-/* .klp.rela.<object>.<section>; @objname has room for MODULE_NAME_LEN. */
+/* Split .klp.rela.<object>.<section>. @objname has space for MODULE_NAME_LEN bytes. */
 VISIBLE_IF_KUNIT bool klp_split_section_name(const char *secname, char *objname)
 {
 	size_t prefix = str_has_prefix(secname, KLP_RELA_PREFIX);
@@ -338,8 +273,8 @@ VISIBLE_IF_KUNIT bool klp_split_section_name(const char *secname, char *objname)
 EXPORT_SYMBOL_IF_KUNIT(klp_split_section_name);
 
 /*
- * .klp.sym.<object>.<symbol>,<position>; the symbol may have dots of its own.
- * @objname has room for MODULE_NAME_LEN, @name for KSYM_NAME_LEN.
+ * Split .klp.sym.<object>.<symbol>,<position>. The symbol may contain dots. @objname has space
+ * for MODULE_NAME_LEN bytes, @name for KSYM_NAME_LEN.
  */
 VISIBLE_IF_KUNIT bool klp_split_symbol_name(const char *symname, char *objname, char *name,
 					    unsigned long *sympos)
@@ -378,10 +313,9 @@ static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char
 	}
 
 	/*
-	 * The special sections of a livepatch module (jump labels, alternatives)
-	 * are processed while it loads. What they may refer to has to be there
-	 * by then: a symbol of vmlinux that is filled in when some module comes
-	 * would be late.
+	 * The special sections of a livepatch module (jump labels, alternatives) are processed
+	 * while the module is loaded. A symbol of vmlinux must be resolved by then. In a
+	 * section of a module it would be resolved only when that module is loaded.
 	 */
 	if (!strcmp(objname, "vmlinux") && strcmp(sec_objname, "vmlinux")) {
 		pr_err("invalid access to vmlinux symbol '%s' from module-specific livepatch relocation section\n",
@@ -395,8 +329,8 @@ static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char
 }
 
 /*
- * Give each symbol that a relocation of @rela_section uses its address. The place to be
- * written has to be in @target: architectures do not look.
+ * Resolve the symbols that the relocations of @rela_section use. Each location must be inside
+ * @target: architectures do not check it.
  */
 static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *target,
 			       const Elf_Shdr *symtab_section, const char *symnames,
@@ -435,15 +369,15 @@ static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *tar
 	return ret;
 }
 
-/* For architectures on which a relocation can be written over another. */
+/* Default for architectures that can write a relocation over another one. */
 void __weak clear_relocate_add(Elf_Shdr *sections, const char *symnames, unsigned int symtab,
 			       unsigned int rela_section, struct module *mod)
 {
 }
 
 /*
- * Check a section and give its symbols their addresses. Returns 1 when it can be
- * written, 0 when it belongs to another object than @objname.
+ * Check a section and resolve its symbols. Returns 1 when it can be written, 0 when it belongs
+ * to another object than @objname.
  */
 static int klp_resolve_section_of(const Elf_Shdr *sections, const char *secnames,
 				  const char *symnames, unsigned int symtab,
@@ -458,7 +392,7 @@ static int klp_resolve_section_of(const Elf_Shdr *sections, const char *secnames
 		return -EINVAL;
 	}
 
-	/* A section that is needed later must not go with the module's file. */
+	/* A section that is needed later must be in memory: the file of the module is freed. */
 	if (!(sections[index].sh_flags & SHF_ALLOC) && strcmp(sec_objname, "vmlinux")) {
 		pr_err("section %s is not kept in memory\n", secname);
 		return -EINVAL;
@@ -478,17 +412,19 @@ static int klp_resolve_section_of(const Elf_Shdr *sections, const char *secnames
  * @secnames: names of the sections
  * @symnames: names of the symbols
  * @symtab:   index of the symbol table
- * @index:    index of the section, one that is flagged SHF_RELA_LIVEPATCH
- * @objname:  write it if it belongs to this module; NULL for vmlinux
+ * @index:    index of the section, which is flagged SHF_RELA_LIVEPATCH
+ * @objname:  object whose sections are written, NULL for vmlinux
  *
- * The module loader calls this for every such section of a livepatch module
- * before the module is complete, with @objname NULL. The sections of a module
- * are written when that module comes. The format is that of Linux 6.12.
+ * The module loader calls this function with @objname NULL, for each such section of a
+ * livepatch module that it loads. The sections of a target module are written when that module
+ * is loaded. The format is that of Linux 6.12.
  *
  * Context: process context, may sleep.
- * Return: 0, also when the section belongs to another object; -EINVAL for a
- * malformed section or symbol, and for a symbol that is not there, logged;
- * -ENOMEM; -ENOEXEC when the architecture refuses a relocation.
+ * Return:
+ * * %0 - the section has been written, or belongs to another object
+ * * %-EINVAL - a section or a symbol is malformed, or a symbol is missing, which is logged
+ * * %-ENOEXEC - the architecture refuses a relocation
+ * * %-ENOMEM - no memory
  */
 int klp_apply_section_relocs(struct module *mod, Elf_Shdr *sections, const char *secnames,
 			     const char *symnames, unsigned int symtab, unsigned int index,
@@ -501,9 +437,9 @@ int klp_apply_section_relocs(struct module *mod, Elf_Shdr *sections, const char 
 }
 
 /*
- * The loader passes over relocations for a section that is not there or not in memory;
- * those of modules it leaves to us. A section of the livepatch's init has been freed when
- * the module comes later.
+ * Return true if the section that a relocation section applies to is in memory. The loader
+ * skips the others in the same way. An init section has been freed when the target module is
+ * loaded after the livepatch.
  */
 static bool klp_rela_target_is_kept(const struct module *mod, unsigned int index)
 {
@@ -513,7 +449,7 @@ static bool klp_rela_target_is_kept(const struct module *mod, unsigned int index
 	return target < elf->hdr.e_shnum && within_module(elf->sechdrs[target].sh_addr, mod);
 }
 
-/* Nothing has been written when this fails. */
+/* Resolve the symbols of all sections of @obj, before any of them is written. */
 static int klp_resolve_object_relocs(struct klp_rt_object *obj)
 {
 	struct module *mod = obj->patch->mod;
@@ -574,17 +510,22 @@ static void klp_clear_object_relocs(struct klp_rt_object *obj)
 }
 
 /**
- * klp_symbols_resolve() - find the code of an object that has been loaded
+ * klp_symbols_resolve() - find the code of a loaded object
  * @obj: the object
  *
- * Writes the relocations of the patch against this module, if that has not been
- * done since it came, and fills in addresses and sizes of its functions. Those of
- * vmlinux have been written when the livepatch module was loaded.
+ * Writes the relocations of the patch against this module, unless they have been written since
+ * it was loaded, and sets the addresses and sizes of its functions. The relocations against
+ * vmlinux were written when the livepatch module was loaded. An error has no effect.
  *
  * Context: process context, klp_mutex held.
- * Return: 0; -EINVAL when a symbol is missing or ambiguous or a relocation
- * malformed, -ENOENT when a size is unknown, both logged; -ENOMEM; -ENOEXEC from
- * the architecture. Nothing is left to be undone then.
+ * Return:
+ * * %0 - the code has been found
+ * * %-EINVAL - the object is a livepatch module, a symbol is missing or ambiguous, a
+ *   relocation is malformed, a function is in an init section, or a size is
+ *   unknown, which is logged
+ * * %-EEXIST - two described functions have the same address, which is logged
+ * * %-ENOEXEC - the architecture refuses a relocation
+ * * %-ENOMEM - no memory
  */
 int klp_symbols_resolve(struct klp_rt_object *obj)
 {
@@ -592,11 +533,20 @@ int klp_symbols_resolve(struct klp_rt_object *obj)
 
 	lockdep_assert_held(&klp_mutex);
 
+	/*
+	 * When @obj->mod is disabled, tasks may be left in code with which this patch has
+	 * replaced it.
+	 */
+	if (obj->mod && is_livepatch_module(obj->mod)) {
+		pr_err("patch '%s': object '%s' is a livepatch and cannot be patched\n",
+		       obj->patch->name, obj->name);
+		return -EINVAL;
+	}
 	if (obj->name && !obj->relocated) {
 		ret = klp_resolve_object_relocs(obj);
 		if (ret)
 			goto err;
-		/* What has been written in part has to be cleared, too. */
+		/* Relocations that have been written in part have to be cleared as well. */
 		obj->relocated = true;
 		ret = klp_write_object_relocs(obj);
 		if (ret)
@@ -605,7 +555,13 @@ int klp_symbols_resolve(struct klp_rt_object *obj)
 	ret = klp_find_functions(obj);
 	if (ret)
 		goto err;
-	ret = klp_find_sizes(obj);
+	ret = klp_check_lasting(obj);
+	if (ret)
+		goto err;
+	ret = klp_find_aliases(obj);
+	if (ret)
+		goto err;
+	ret = klp_find_extents(obj);
 	if (ret)
 		goto err;
 	return 0;
@@ -617,11 +573,11 @@ err:
 EXPORT_SYMBOL_IF_KUNIT(klp_symbols_resolve);
 
 /**
- * klp_symbols_release() - forget the code of an object that goes
+ * klp_symbols_release() - forget the code of an object that is unloaded
  * @obj: the object
  *
- * Clears the relocations of the patch against this module: some architectures
- * refuse to write over those of the last time when the module comes again.
+ * Clears the relocations of the patch against this module. Some architectures refuse to write a
+ * relocation over an old one when the module is loaded again.
  *
  * Context: process context, klp_mutex held.
  */
@@ -634,10 +590,12 @@ void klp_symbols_release(struct klp_rt_object *obj)
 	if (obj->relocated)
 		klp_clear_object_relocs(obj);
 	obj->relocated = false;
-	klp_for_each_func(func, obj) {
+	klp_rt_for_each_func(func, obj) {
+		klp_forget_extents(func);
 		if (func->nop)
 			func->new_func = NULL;
-		func->old_func = NULL;
+		klp_rt_set_old_func(func, NULL);
+		func->ip = 0;
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_symbols_release);

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/livepatch, as Documentation/ABI/testing/sysfs-kernel-livepatch
- * describes it:
+ * /sys/kernel/livepatch, as specified in Documentation/ABI/testing/sysfs-kernel-livepatch:
  *
  *	<patch>/enabled, transition, force, replace, stack_order
  *	<patch>/<object>/patched
  *	<patch>/<object>/<function,sympos>/
  *
- * Nothing that is read here takes klp_mutex: a callback may hold it for as long
- * as it likes. A file is gone before the object behind it is, so the object
- * needs no reference either.
+ * A read never takes klp_mutex, which a callback may hold for any time. A file is removed
+ * before its object is freed, so the object needs no reference.
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
@@ -38,14 +36,15 @@ static ssize_t enabled_show(struct kobject *dir, struct kobj_attribute *file, ch
 	return sysfs_emit(buf, "%d\n", READ_ONCE(to_patch(dir)->enabled));
 }
 
-/* What has been written to a file that takes a truth value. */
+/* Parse a boolean value that has been written to a file of @patch. */
 static int klp_parse_bool(struct klp_rt_patch *patch, struct kobj_attribute *file,
 			  const char *buf, bool *value)
 {
 	int ret = kstrtobool(buf, value);
 
 	if (ret)
-		pr_err("'%s' of patch '%s' takes 0 or 1\n", file->attr.name, patch->name);
+		pr_err("value written to '%s' of patch '%s' is not 0 or 1\n",
+		       file->attr.name, patch->name);
 	return ret;
 }
 
@@ -181,14 +180,15 @@ static int klp_sysfs_add_object(struct klp_rt_object *obj)
 
 	if (!obj->kobj.state_in_sysfs) {
 		if (klp_sysfs_exists(parent, klp_object_name(obj))) {
-			pr_err("an object cannot be called '%s'\n", klp_object_name(obj));
+			pr_err("object name '%s' is the name of a file of the patch\n",
+			       klp_object_name(obj));
 			return -EEXIST;
 		}
 		ret = kobject_add(&obj->kobj, parent, "%s", klp_object_name(obj));
 		if (ret)
 			return ret;
 	}
-	klp_for_each_func(func, obj) {
+	klp_rt_for_each_func(func, obj) {
 		if (func->kobj.state_in_sysfs)
 			continue;
 		ret = kobject_add(&func->kobj, &obj->kobj, "%s,%lu", func->name,
@@ -200,16 +200,18 @@ static int klp_sysfs_add_object(struct klp_rt_object *obj)
 }
 
 /**
- * klp_sysfs_add_patch() - put a patch, its objects and functions into sysfs
+ * klp_sysfs_add_patch() - add a patch, its objects and its functions to sysfs
  * @patch: the patch
  *
- * Adds what is not there yet: for a patch that is enabled again, that is no more
- * than its nops. On failure what has been added stays, klp_sysfs_destroy() removes
- * it.
+ * Adds only what is missing: the nops, for a patch that is enabled again. After an error the
+ * added directories stay, and klp_sysfs_destroy() removes them.
  *
  * Context: process context, klp_mutex held.
- * Return: 0; -EEXIST when a patch of the module has not left yet, or when an
- * object is called like one of the patch's files, logged; -ENOMEM.
+ * Return:
+ * * %0 - all directories exist
+ * * %-EEXIST - a patch of the same module exists, or an object has the name of a file of
+ *   the patch, which is logged
+ * * %-ENOMEM - no memory
  */
 int klp_sysfs_add_patch(struct klp_rt_patch *patch)
 {
@@ -217,16 +219,16 @@ int klp_sysfs_add_patch(struct klp_rt_patch *patch)
 	int ret;
 
 	if (!patch->kobj.state_in_sysfs) {
-		/* Asked for before, because kobject_add() answers with a stack dump. */
+		/* Checked first, because kobject_add() dumps the stack. */
 		if (klp_sysfs_exists(klp_root, patch->name)) {
-			pr_err("a patch of module '%s' is there already\n", patch->name);
+			pr_err("patch '%s' already exists\n", patch->name);
 			return -EEXIST;
 		}
 		ret = kobject_add(&patch->kobj, klp_root, "%s", patch->name);
 		if (ret)
 			return ret;
 	}
-	klp_for_each_object(obj, patch) {
+	klp_rt_for_each_object(obj, patch) {
 		ret = klp_sysfs_add_object(obj);
 		if (ret)
 			return ret;
@@ -235,8 +237,8 @@ int klp_sysfs_add_patch(struct klp_rt_patch *patch)
 }
 
 /*
- * Take @kobj out of sysfs now, whoever still holds a reference to it, and put
- * ours. Children must have gone before.
+ * Remove @kobj from sysfs, even if others hold references to it, and drop the reference of the
+ * core. Its children have been removed before.
  */
 void klp_sysfs_destroy(struct kobject *kobj)
 {

@@ -10,12 +10,12 @@ struct klp_rt_object;
 struct klp_rt_patch;
 
 /**
- * struct klp_sysfs_requests - what a write to a file asks the core for
- * @enable: switch a patch on or off
- * @force:  switch all tasks that are left at once
+ * struct klp_sysfs_requests - functions that handle writes to files
+ * @enable: enable or disable a patch
+ * @force:  mark all pending tasks as switched
  *
- * Each is called without klp_mutex held, returns 0 or an errno for the writer,
- * and logs what the latter is for.
+ * Each is called without klp_mutex, logs the reason of a refusal and returns 0 or an errno for
+ * the writer.
  */
 struct klp_sysfs_requests {
 	int (*enable)(struct klp_rt_patch *patch, bool enable);

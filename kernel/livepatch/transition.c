@@ -1,99 +1,106 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transitions: every task is moved from one state to the other, each at a point
- * where it runs none of the functions that change.
+ * Transitions move every task from one state to the other, each at a point where the task runs
+ * none of the changed functions.
  *
- * One patch is in transition at a time. Its functions are flagged, and while
- * they are, the ftrace handler asks the calling task which version it is to see.
- * A task is switched
+ * One patch is in transition at a time. While the transition flag of its functions is set, the
+ * ftrace handler reads the state of the calling task to choose a version. A task is switched
  *
- *	- when it is found asleep with none of the functions on its stack,
- *	- when it goes back to user space, or through the idle loop,
- *	- when it calls cond_resched() with none of them on its stack, or
- *	- at its birth, to the state of its parent.
+ *	- when it sleeps with none of the functions on its stack,
+ *	- when a stopper thread interrupts it, under the same condition,
+ *	- when it returns to user space or passes through the idle loop,
+ *	- when it calls cond_resched() with none of the functions on its stack, or
+ *	- when it is created, to the state of its parent.
  *
- * What orders what
- * ----------------
+ * Memory ordering
+ * ---------------
  *
- * A writer, with klp_mutex held, does in this order
+ * A writer that holds klp_mutex does in this order
  *
  *	(1) klp_target_state = target; patch_state of all tasks = the other state
  *	(2) transition flags of all functions = true
- *	(3) redirects the functions, when it is patching
- *	(4) TIF_PATCH_PENDING of all tasks
+ *	(3) redirect the functions, when patching
+ *	(4) set TIF_PATCH_PENDING of all tasks
  *
  * with smp_wmb() between (1) and (2) and before (4).
  *
- * A handler that sees a flagged function must see the state of (1), not
- * KLP_TRANSITION_IDLE or one of the transition before: it reads the flag, and
- * the state after smp_rmb().
+ * A handler that reads a set flag must read the state of (1), not KLP_TRANSITION_IDLE and not a
+ * state of the previous transition. The handler reads the flag, and the state after smp_rmb().
  *
- * A task that switches itself clears its TIF_PATCH_PENDING, reads
- * klp_target_state and writes its patch_state. It must see the target of (1),
- * and when it then calls a function of the patch, the handler must see the flag
- * of (2): the clearing is a read-modify-write that returns a value and so a full
- * barrier, against the smp_wmb() before (4). Another task's state is only
- * written while that task is kept from running; the scheduler's barriers see to
- * it that it knows when it runs on.
+ * A task that switches itself clears its TIF_PATCH_PENDING, reads klp_target_state and writes
+ * its patch_state. The task must read the target of (1), and the handler of its next call must
+ * read the flag of (2). Clearing TIF_PATCH_PENDING is a read-modify-write that returns a value,
+ * hence a full barrier, which pairs with the smp_wmb() before (4). The state of another task is
+ * written only while that task cannot run. The barriers of the scheduler make the state visible
+ * before the task runs again.
  *
- * A transition is over when no task is left in the other state. Then the flags
- * are cleared, or the functions taken out, and only when every handler that may
- * have seen a flag has finished, klp_redirect_synchronize(), may the states be
- * given a new meaning.
+ * A transition is complete when no task is left in the other state. The flags are then cleared
+ * or the functions are unregistered. The states get a new meaning only after
+ * klp_redirect_synchronize(): no handler that has read a flag is left.
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
 
 #include <linux/cpu.h>
+#include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/stop_machine.h>
 #include <linux/wait.h>
 #include <trace/events/livepatch.h>
 #include "callbacks.h"
+#include "exiting.h"
 #include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
 #include "transition.h"
 
-/* How many tasks are looked at before others get a chance to run. */
+/* Number of tasks that are checked before the pass can be preempted. */
 #define KLP_TASK_BATCH		64
 
-/* A pass that leaves tasks behind is repeated; the pause doubles each time. */
+/* Delay in jiffies before the next pass. It doubles with each pass that leaves tasks pending. */
 #define KLP_FIRST_RETRY		1
 #define KLP_LAST_RETRY		HZ
 
 /*
- * cond_resched() is changed to call us only for those who are left after a while:
- * it is called from all over the kernel, and changing that costs far more than
- * most transitions.
+ * A stopper thread interrupts a task that runs in the kernel without sleeping, to check its
+ * stack: a kthread in each pass, a user task after this delay in jiffies.
  */
-#define KLP_COND_RESCHED_DELAY	(HZ / 4)
+#define KLP_STOPPER_DELAY	(HZ / 8)
 
-/* How often tasks that are left are sent on their way. */
+/*
+ * Delay in jiffies before cond_resched() is patched to call __klp_sched_try_switch(). Patching
+ * all its callers costs more than most transitions, and holds up the load of modules.
+ */
+#define KLP_COND_RESCHED_DELAY	(2 * HZ)
+
+/* Period in jiffies of interrupting pending tasks. */
 #define KLP_SIGNAL_PERIOD	(15 * HZ)
 
-/* Read without the lock by tasks that switch themselves. */
+/* Written under klp_mutex. Tasks that switch themselves read it without the lock. */
 static int klp_target_state = KLP_TRANSITION_IDLE;
 
 /*
- * Written with klp_mutex held, NULL when it is to be made anew. Tasks in
- * cond_resched() read it with preemption disabled.
+ * Written under klp_mutex, NULL when it has to be rebuilt. Tasks in cond_resched() read it with
+ * preemption disabled.
  */
 static struct klp_stack_table __rcu *klp_stack_table;
 
 static void (*klp_finished)(struct klp_rt_patch *patch);
+static DECLARE_WAIT_QUEUE_HEAD(klp_transition_over);
 static unsigned long klp_retry_delay;
+static unsigned long klp_stopper_time;
 static unsigned long klp_cond_resched_time;
 static bool klp_cond_resched_hooked;
 static unsigned long klp_next_signal;
 static bool klp_signalled;
 
 /*
- * How many tasks the last pass has left behind that have not switched themselves
- * since: the last of them asks for the next pass. While a pass is under way it is
- * off by KLP_PASS_BIAS, so nobody does. A hint and no more: children that have
- * inherited TIF_PATCH_PENDING are not counted, and who exits stays counted.
+ * Number of tasks that the last pass has left pending and that have not switched themselves
+ * since. The last of them queues the next pass. During a pass KLP_PASS_BIAS is added, so no
+ * task queues another one. The number is only a hint: children that inherit TIF_PATCH_PENDING
+ * are not counted, and a task that exits stays counted.
  */
 static atomic_t klp_nr_left;
 
@@ -141,9 +148,13 @@ static int klp_other_state(int state)
 	return state == KLP_TRANSITION_PATCHED ? KLP_TRANSITION_UNPATCHED : KLP_TRANSITION_PATCHED;
 }
 
+/* === States of all tasks =================================================================== */
+
 /*
- * Call @fn for all tasks, those that idle included. tasklist_lock is held
- * meanwhile: no task is born or missed, so @fn had better be quick.
+ * Call @fn for all tasks, idle and exiting ones included: first for the task list, then for the
+ * tasks that are about to leave it or have left it (see exiting.c). tasklist_lock or another
+ * spinlock is held, so that no task is created or missed. @fn must not sleep and should be
+ * short.
  */
 static void klp_walk_tasks(void (*fn)(struct task_struct *task))
 {
@@ -154,6 +165,7 @@ static void klp_walk_tasks(void (*fn)(struct task_struct *task))
 	for_each_process_thread(group, task)
 		fn(task);
 	read_unlock(&tasklist_lock);
+	klp_walk_exiting(fn);
 
 	for_each_possible_cpu(cpu)
 		fn(idle_task(cpu));
@@ -180,32 +192,35 @@ static void klp_clear_pending(struct task_struct *task)
 	clear_tsk_thread_flag(task, TIF_PATCH_PENDING);
 }
 
-/* A nop keeps its flag, by which the handler knows it, until it is dropped. */
+/*
+ * Set or clear the flags of all functions. A nop keeps its flag until it is freed: the handler
+ * recognizes a nop by it.
+ */
 static void klp_set_transition_flags(struct klp_rt_patch *patch, bool transition)
 {
 	struct klp_rt_object *obj;
 	struct klp_rt_func *func;
 
-	klp_for_each_object(obj, patch) {
-		klp_for_each_func(func, obj)
+	klp_rt_for_each_object(obj, patch) {
+		klp_rt_for_each_func(func, obj)
 			WRITE_ONCE(func->transition, transition || func->nop);
 	}
 }
 
 /**
- * klp_copy_process() - give a task that is being born the state of its parent
+ * klp_copy_process() - give a new task the state of its parent
  * @child: the new task
  *
- * Its copy of current's flags and state may be out of date. Called by fork as in
- * Linux 6.12.
+ * The flags and the state that @child has copied from current may be out of date. Fork calls
+ * this function as in Linux 6.12.
  *
- * Context: tasklist_lock is held for writing and the child is not on the list
- * yet. So whoever walks the list either finds the parent before, and the child
- * gets what the parent has got, or finds both.
+ * Context: tasklist_lock is held for writing, and @child is not on the task list yet. A walk of
+ * the list either precedes the copy, which then reads what the walk has written to the parent,
+ * or finds both tasks.
  */
 void klp_copy_process(struct task_struct *child)
 {
-	/* The parent runs, in fork: neither it nor anybody else switches it now. */
+	/* The parent is current, so neither another task nor a pass switches it meanwhile. */
 	update_tsk_thread_flag(child, TIF_PATCH_PENDING, klp_patch_pending(current));
 	WRITE_ONCE(child->patch_state, READ_ONCE(current->patch_state));
 
@@ -214,11 +229,16 @@ void klp_copy_process(struct task_struct *child)
 		trace_klp_task_switched(child, "fork");
 }
 
-/* @task is current, or kept from running, or not waited for: see klp_transition_force(). */
+/* === Switching a task ====================================================================== */
+
+/*
+ * Switch @task if it is pending. @task is current, or cannot run, or is switched without a
+ * check by klp_transition_force().
+ */
 static bool klp_switch_pending_task(struct task_struct *task, const char *how)
 {
 	guard(preempt_notrace)();
-	/* A full barrier: see (1), (2) and (4) at the top. */
+	/* A full barrier, see "Memory ordering". */
 	if (!test_and_clear_tsk_thread_flag(task, TIF_PATCH_PENDING))
 		return false;
 	WRITE_ONCE(task->patch_state, READ_ONCE(klp_target_state));
@@ -226,22 +246,28 @@ static bool klp_switch_pending_task(struct task_struct *task, const char *how)
 	return true;
 }
 
-/* The current task has switched itself. */
+/* Queue a pass on an unbound workqueue: a task that occupies one CPU must not delay it. */
+static void klp_queue_pass(unsigned long delay)
+{
+	mod_delayed_work(system_unbound_wq, &klp_retry_work, delay);
+}
+
+/* Account for a task that has switched itself. */
 static void klp_count_switched(void)
 {
 	if (atomic_dec_and_test(&klp_nr_left))
-		mod_delayed_work(system_wq, &klp_retry_work, 0);
+		klp_queue_pass(0);
 }
 
 /**
  * klp_update_patch_state() - switch a task that is at a safe point
  * @task: current, on its way to user space or in the idle loop
  *
- * Called there as in Linux 6.12.
+ * The entry code and the idle loop call this function as in Linux 6.12.
  *
- * Context: any in which RCU is watching. Preemption is disabled between the
- * test of the flag and the write of the state, so klp_transition_reverse() can
- * wait for those who have seen the flag.
+ * Context: any context in which RCU is watching. Preemption is disabled between the test of the
+ * flag and the write of the state, so that klp_transition_reverse() can wait for tasks that
+ * have cleared their flag.
  */
 void klp_update_patch_state(struct task_struct *task)
 {
@@ -249,19 +275,22 @@ void klp_update_patch_state(struct task_struct *task)
 		klp_count_switched();
 }
 
-/* The task may be anywhere. */
+/* Mark @task as switched, without checking its stack. */
 static void klp_force_task(struct task_struct *task)
 {
 	klp_switch_pending_task(task, "force");
 }
 
-/* An attempt to switch a task: what it is called in a trace, and where the task is. */
+/*
+ * An attempt to switch a task: its name in the trace, and the entry of the table that was on
+ * the stack.
+ */
 struct klp_switch_try {
 	const char *how;
-	const char *function;
+	struct klp_stack_hit hit;
 };
 
-/* Called with @task current, or kept from running if it does not run already. */
+/* Switch @task if its stack allows it. @task is current, or cannot start to run. */
 static int klp_switch_if_safe(struct task_struct *task, void *arg)
 {
 	struct klp_switch_try *attempt = arg;
@@ -273,13 +302,13 @@ static int klp_switch_if_safe(struct task_struct *task, void *arg)
 	if (!table)
 		return -ENOMEM;
 
-	ret = klp_stack_check(table, task, &attempt->function);
+	ret = klp_stack_check(table, task, &attempt->hit);
 	if (!ret)
 		klp_switch_pending_task(task, attempt->how);
 	return ret;
 }
 
-/* Why klp_switch_if_safe() has not switched a task, for the log and as a word. */
+/* Describe an error of klp_switch_if_safe() for the log, and as one word for the trace. */
 static const char *klp_held_reason(int ret, const char **word)
 {
 	switch (ret) {
@@ -298,10 +327,24 @@ static const char *klp_held_reason(int ret, const char **word)
 	}
 }
 
-/* Switch a task if that is safe now. */
+/*
+ * Write the patched function that is on the stack to @buf, or the livepatch module in brackets.
+ */
+static void klp_name_place(const struct klp_stack_hit *hit, char *buf, size_t size)
+{
+	if (hit->function)
+		strscpy(buf, hit->function, size);
+	else if (hit->module)
+		scnprintf(buf, size, "[%s]", hit->module);
+	else
+		*buf = '\0';
+}
+
+/* Switch @task if its stack allows it. Returns true if the task is in the target state. */
 static bool klp_try_switch_task(struct task_struct *task, const char *how)
 {
 	struct klp_switch_try attempt = { .how = how };
+	char where[MODULE_NAME_LEN + KSYM_NAME_LEN];
 	const char *reason, *word;
 	int ret;
 
@@ -317,21 +360,21 @@ static bool klp_try_switch_task(struct task_struct *task, const char *how)
 	if (!ret)
 		return true;
 
-	/* Out of task_call_func(), which holds locks that printing may need. */
+	/* Print after task_call_func(), which holds scheduler locks that a console may take. */
 	reason = klp_held_reason(ret, &word);
-	pr_debug("%s: %s:%d %s%s\n", __func__, task->comm, task->pid, reason,
-		 attempt.function ?: "");
-	trace_klp_task_held(task, word, attempt.function ?: "-");
+	klp_name_place(&attempt.hit, where, sizeof(where));
+	pr_debug("%s: %s:%d %s%s\n", __func__, task->comm, task->pid, reason, where);
+	trace_klp_task_held(task, word, *where ? where : "-");
 	return false;
 }
 
 /*
- * Called from cond_resched(). A kthread that never sleeps and never goes to user
- * space has no other safe point.
+ * Switch current if its stack allows it. Called from cond_resched(), which is the only safe
+ * point of a kthread that never sleeps.
  *
- * klp_mutex cannot be taken here. With preemption disabled the task stays on its
- * CPU, and nobody else switches a task that runs; and a reversal waits for us,
- * so target and table are those of the flag that is seen.
+ * klp_mutex cannot be taken here. Preemption is disabled: the task stays on its CPU, no other
+ * task switches it, and a reversal waits for this section. The target and the table are
+ * therefore those of the flag that was read.
  */
 void __klp_sched_try_switch(void)
 {
@@ -345,15 +388,81 @@ void __klp_sched_try_switch(void)
 		return;
 	/* The flag before the target: pairs with smp_wmb() before (4). */
 	smp_rmb();
-	/* Who cannot be switched may be back at once: it is left to the passes to tell. */
+	/*
+	 * Do not report a failure here: cond_resched() may be called again immediately. The
+	 * periodic pass traces the task.
+	 */
 	if (!klp_switch_if_safe(current, &attempt))
 		klp_count_switched();
 }
 EXPORT_SYMBOL(__klp_sched_try_switch);
 
+/* A task that a stopper thread has to switch. @task is NULL when @work may be queued. */
+struct klp_stopper_try {
+	struct cpu_stop_work work;
+	struct task_struct *task;
+};
+
+static DEFINE_PER_CPU(struct klp_stopper_try, klp_stopper_tries);
+
 /*
- * Try to switch the tasks numbered @nr and above, a batch of them at the most, and
- * count those that are left. Returns the number to go on with, 0 at the end.
+ * Switch a task if its stack allows it. The stopper thread has taken the CPU from the task. A
+ * task that meanwhile runs on another CPU is not switched.
+ *
+ * klp_mutex is not held, but preemption is disabled: the target and the table are those of the
+ * flag, as in __klp_sched_try_switch(). A stopper thread executes its works in order, so a work
+ * queued before klp_redirect_synchronize() has finished when that function returns.
+ */
+static int klp_stopper_switch(void *arg)
+{
+	struct klp_stopper_try *stopper_try = arg;
+	struct task_struct *task = stopper_try->task;
+	struct klp_switch_try attempt = { .how = "stopper" };
+
+	if (klp_patch_pending(task)) {
+		/* The flag before the target: pairs with smp_wmb() before (4). */
+		smp_rmb();
+		if (!task_call_func(task, klp_switch_if_safe, &attempt))
+			klp_count_switched();
+	}
+	put_task_struct(task);
+	/* Pairs with smp_load_acquire() in klp_queue_stopper(). */
+	smp_store_release(&stopper_try->task, NULL);
+	return 0;
+}
+
+/* Queue the stopper thread of the CPU on which @task runs, to switch @task. */
+static void klp_queue_stopper(struct task_struct *task)
+{
+	unsigned int cpu = task_cpu(task);
+	struct klp_stopper_try *stopper_try = per_cpu_ptr(&klp_stopper_tries, cpu);
+
+	/* Pairs with smp_store_release() in klp_stopper_switch(). */
+	if (smp_load_acquire(&stopper_try->task))
+		return;
+	stopper_try->task = get_task_struct(task);
+	if (stop_one_cpu_nowait(cpu, klp_stopper_switch, stopper_try, &stopper_try->work))
+		return;
+	stopper_try->task = NULL;
+	put_task_struct(task);
+}
+
+/* === Passes over all tasks ================================================================= */
+
+/* Interrupt @task if it runs, so that it passes a safe point or is checked. */
+static void klp_urge_task(struct task_struct *task)
+{
+	/* A task in user space reads TIF_PATCH_PENDING only at its next entry to the kernel. */
+	if (!(task->flags & PF_KTHREAD))
+		kick_process(task);
+	if (task_curr(task) &&
+	    (task->flags & PF_KTHREAD || time_after_eq(jiffies, klp_stopper_time)))
+		klp_queue_stopper(task);
+}
+
+/*
+ * Try to switch at most KLP_TASK_BATCH tasks, beginning with number @nr, and add the pending
+ * ones to @left. Returns the number of the next task, or 0 at the end.
  */
 static pid_t klp_try_switch_batch(pid_t nr, unsigned int *left)
 {
@@ -361,6 +470,8 @@ static pid_t klp_try_switch_batch(pid_t nr, unsigned int *left)
 	unsigned int i;
 	struct pid *pid;
 
+	/* Keep CPUs online: kick_process() warns if @task is current on an offline CPU. */
+	guard(cpus_read_lock)();
 	guard(rcu)();
 	for (i = 0; i < KLP_TASK_BATCH; i++) {
 		pid = find_ge_pid(nr, &init_pid_ns);
@@ -368,16 +479,24 @@ static pid_t klp_try_switch_batch(pid_t nr, unsigned int *left)
 			return 0;
 		nr = pid_nr(pid) + 1;
 		task = pid_task(pid, PIDTYPE_PID);
-		/* One that runs in user space would not notice for a while. */
-		if (task && !klp_try_switch_task(task, "stack")) {
-			kick_process(task);
-			(*left)++;
-		}
+		if (!task || klp_try_switch_task(task, "stack"))
+			continue;
+		klp_urge_task(task);
+		(*left)++;
 	}
 	return nr;
 }
 
-/* Idle tasks have no number, and switch themselves when their CPU wakes up. */
+/* Try to switch an exiting task. Such a task has no pid, and never returns to user space. */
+static bool klp_try_switch_exiting(struct task_struct *task)
+{
+	return klp_try_switch_task(task, "stack");
+}
+
+/*
+ * Try to switch the idle tasks. They have no pid, and switch themselves when their CPU wakes
+ * up.
+ */
 static unsigned int klp_try_switch_idle_tasks(void)
 {
 	struct task_struct *task;
@@ -387,7 +506,10 @@ static unsigned int klp_try_switch_idle_tasks(void)
 	for_each_possible_cpu(cpu) {
 		task = idle_task(cpu);
 		if (!cpu_online(cpu)) {
-			/* It is in none of our functions, and will not run meanwhile. */
+			/*
+			 * The idle task of an offline CPU is not in a patched function, and
+			 * cannot run: CPUs stay offline until cpus_read_unlock().
+			 */
 			klp_switch_pending_task(task, "idle");
 		} else if (!klp_try_switch_task(task, "stack")) {
 			wake_up_if_idle(cpu);
@@ -398,27 +520,29 @@ static unsigned int klp_try_switch_idle_tasks(void)
 	return left;
 }
 
+static bool klp_is_switched(struct task_struct *task)
+{
+	return READ_ONCE(task->patch_state) == klp_target_state;
+}
+
 static bool klp_idle_tasks_switched(void)
 {
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
-		if (READ_ONCE(idle_task(cpu)->patch_state) != klp_target_state)
+		if (!klp_is_switched(idle_task(cpu)))
 			return false;
 	}
 	return true;
 }
 
 /*
- * Has every task been switched? The pass that tries to switch them drops all
- * locks now and then, so it may miss a task that is born behind its back. This
- * one may not: with tasklist_lock held, whoever is on the list is seen, and
- * whoever comes later is the child of one that has been seen, or of its child,
- * and klp_copy_process() gives it the same state. Nobody goes back from the
- * target state while klp_mutex is held.
- *
- * A task that has left the list has only the end of do_exit() before it. It is
- * not waited for: a patch that changes what runs there has to cope with that.
+ * Return true if every task has been switched. The pass that tries to switch the tasks drops
+ * all locks periodically, so it may miss a new task. This walk does not: with tasklist_lock
+ * held, every task on the list is checked. A task that is created later is a descendant of a
+ * checked one, and klp_copy_process() gives it the same state. No task leaves the target state
+ * while klp_mutex is held. A task that has left the list is in the record of exiting tasks,
+ * which is checked afterwards.
  */
 static bool klp_all_tasks_switched(void)
 {
@@ -430,17 +554,17 @@ static bool klp_all_tasks_switched(void)
 
 	read_lock(&tasklist_lock);
 	for_each_process_thread(group, task) {
-		if (READ_ONCE(task->patch_state) != klp_target_state) {
+		if (!klp_is_switched(task)) {
 			switched = false;
 			goto unlock;
 		}
 	}
 unlock:
 	read_unlock(&tasklist_lock);
-	return switched;
+	return switched && klp_all_exiting(klp_is_switched);
 }
 
-/* Get those moving who are left: out of system calls, and kthreads out of bed. */
+/* Interrupt the system call of a pending task, or wake a pending kthread. */
 static void klp_signal_task(struct task_struct *task)
 {
 	if (!klp_patch_pending(task) || is_idle_task(task))
@@ -459,10 +583,15 @@ static void klp_signal_tasks(void)
 		pr_notice("signaling remaining tasks\n");
 	klp_signalled = true;
 	klp_next_signal = jiffies + KLP_SIGNAL_PERIOD;
+	/* set_notify_signal() kicks tasks: keep CPUs online, as in klp_try_switch_batch(). */
+	guard(cpus_read_lock)();
 	klp_walk_tasks(klp_signal_task);
 }
 
-/* What else would bring a kthread to a safe point that never sleeps at one? */
+/*
+ * Make cond_resched() a safe point. Needed for kthreads that only sleep inside patched
+ * functions.
+ */
 static void klp_cond_resched_enable(void)
 {
 	if (klp_cond_resched_hooked || time_before(jiffies, klp_cond_resched_time))
@@ -486,7 +615,10 @@ static void klp_drop_stack_table(void)
 	klp_stack_table_free(table);
 }
 
-/* Without memory for it, tasks that go to user space or idle are still switched. */
+/*
+ * Build the table if there is none. When the allocation fails, tasks that return to user space
+ * and idle tasks are still switched, and the next pass tries again.
+ */
 static void klp_make_stack_table(void)
 {
 	if (rcu_access_pointer(klp_stack_table))
@@ -496,7 +628,9 @@ static void klp_make_stack_table(void)
 			   klp_stack_table_alloc(klp_transition_patch, klp_target_state));
 }
 
-/* The patches that @patch has replaced have no function left that is called. */
+/* === End of a transition =================================================================== */
+
+/* Unregister the functions of the patches that @patch has replaced, and its nops. */
 static void klp_unredirect_replaced(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
@@ -505,27 +639,27 @@ static void klp_unredirect_replaced(struct klp_rt_patch *patch)
 	klp_for_each_patch(old) {
 		if (old == patch)
 			break;
-		WRITE_ONCE(old->enabled, false);
-		klp_for_each_object(obj, old) {
+		klp_rt_set_enabled(old, false);
+		klp_rt_for_each_object(obj, old) {
 			klp_unredirect_object(obj);
 			klp_callbacks_forget(obj);
 		}
 	}
-	klp_for_each_object(obj, patch)
+	klp_rt_for_each_object(obj, patch)
 		klp_unredirect_nops(obj);
-	klp_redirect_trim();
+	klp_redirect_retire();
 }
 
 static void klp_unredirect_patch(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
 
-	klp_for_each_object(obj, patch)
+	klp_rt_for_each_object(obj, patch)
 		klp_unredirect_object(obj);
-	klp_redirect_trim();
+	klp_redirect_retire();
 }
 
-/* Every task is in this state: there is but one version from now on. */
+/* Finish the transition. All tasks have reached @target. */
 static void klp_transition_complete(int target)
 {
 	struct klp_rt_patch *patch = klp_transition_patch;
@@ -538,10 +672,10 @@ static void klp_transition_complete(int target)
 	klp_drop_stack_table();
 
 	/*
-	 * A handler that has seen a flag may still be about to ask for the state
-	 * of its task, and one that has seen a version may still be about to use
-	 * it. After the wait there are no such handlers: the states may change
-	 * their meaning and what is not redirected any more may go.
+	 * A handler that has read a flag may not have read the state of its task yet, and one
+	 * that has chosen a version may not have called it yet. No such handler is left after
+	 * klp_redirect_synchronize(): then the states may get a new meaning, and unregistered
+	 * functions may be freed.
 	 */
 	if (target == KLP_TRANSITION_PATCHED) {
 		if (patch->replace)
@@ -557,7 +691,7 @@ static void klp_transition_complete(int target)
 	}
 	klp_walk_tasks(klp_set_idle_state);
 
-	klp_for_each_object(obj, patch) {
+	klp_rt_for_each_object(obj, patch) {
 		if (!klp_object_loaded(obj))
 			continue;
 		if (target == KLP_TRANSITION_PATCHED)
@@ -569,16 +703,26 @@ static void klp_transition_complete(int target)
 
 	WRITE_ONCE(klp_target_state, KLP_TRANSITION_IDLE);
 	WRITE_ONCE(klp_transition_patch, NULL);
+	wake_up_all(&klp_transition_over);
 }
 
-/* The pass has left so many tasks, of which some may have switched themselves already. */
+/*
+ * Schedule the next pass. The last one has left @left tasks pending, some of which may have
+ * switched themselves since.
+ */
 static void klp_schedule_retry(unsigned int left)
 {
-	/* First, lest it put off the pass that the last task asks for. */
-	mod_delayed_work(system_wq, &klp_retry_work, klp_retry_delay);
-	/* All that could ask for it have switched themselves during the pass. */
+	/*
+	 * Arm the timer before dropping the bias. Afterwards the last task may queue an
+	 * immediate pass, which this call would delay.
+	 */
+	klp_queue_pass(klp_retry_delay);
+	/*
+	 * All pending tasks switched themselves during the pass, so none of them queues the
+	 * next one.
+	 */
 	if (atomic_add_return((int)left - KLP_PASS_BIAS, &klp_nr_left) <= 0)
-		mod_delayed_work(system_wq, &klp_retry_work, KLP_FIRST_RETRY);
+		klp_queue_pass(KLP_FIRST_RETRY);
 	klp_retry_delay = min_t(unsigned long, 2 * klp_retry_delay, KLP_LAST_RETRY);
 }
 
@@ -595,6 +739,7 @@ static void klp_transition_try_complete(void)
 		nr = klp_try_switch_batch(nr, &left);
 		cond_resched();
 	} while (nr);
+	left += klp_count_exiting(klp_try_switch_exiting);
 	left += klp_try_switch_idle_tasks();
 
 	if (!klp_all_tasks_switched()) {
@@ -616,15 +761,18 @@ static void klp_retry_fn(struct work_struct *work)
 		klp_transition_try_complete();
 }
 
+/* === Requests of the core ================================================================== */
+
 /**
- * klp_transition_init() - begin a transition
+ * klp_transition_init() - prepare a transition
  * @patch:  the patch
- * @target: the state that tasks are to have at the end
+ * @target: the state that tasks have at the end of the transition
  *
- * From now on the handler asks tasks which version they see: all see what they
- * have seen before. No task is switched until klp_transition_start().
+ * The handler reads the state of the calling task from now on. All tasks are in the state
+ * opposite to @target: they call the same versions as before. No task is switched until
+ * klp_transition_start().
  *
- * Context: process context, klp_mutex held, no transition under way.
+ * Context: process context, klp_mutex held, no transition is running.
  */
 void klp_transition_init(struct klp_rt_patch *patch, int target)
 {
@@ -637,19 +785,19 @@ void klp_transition_init(struct klp_rt_patch *patch, int target)
 	klp_walk_tasks(klp_set_initial_state);
 
 	/*
-	 * (1) before (2): pairs with smp_rmb() in klp_redirect_handler(). And
-	 * klp_target_state before whatever sets TIF_PATCH_PENDING.
+	 * (1) before (2), pairs with smp_rmb() in klp_redirect_handler(). The barrier also
+	 * orders klp_target_state before each write of TIF_PATCH_PENDING.
 	 */
 	smp_wmb();
 	klp_set_transition_flags(patch, true);
 }
 
 /**
- * klp_transition_start() - let tasks switch
+ * klp_transition_start() - start to switch tasks
  *
- * Switches those that can be switched at once, and sees to the rest from a
- * worker. When none is left the transition is completed, callbacks run, and the
- * core is told: that may all have happened when this returns.
+ * Makes one pass over all tasks. A worker repeats the pass until no task is pending, completes
+ * the transition, runs the callbacks and calls the function that was given to
+ * klp_transition_setup(). All of this may have happened when this function returns.
  *
  * Context: process context, klp_mutex held.
  */
@@ -667,6 +815,7 @@ void klp_transition_start(void)
 	klp_walk_tasks(klp_set_pending);
 
 	klp_retry_delay = KLP_FIRST_RETRY;
+	klp_stopper_time = jiffies + KLP_STOPPER_DELAY;
 	klp_cond_resched_time = jiffies + KLP_COND_RESCHED_DELAY;
 	klp_next_signal = jiffies + KLP_SIGNAL_PERIOD;
 	klp_signalled = false;
@@ -674,12 +823,12 @@ void klp_transition_start(void)
 }
 
 /**
- * klp_transition_reverse() - go back to where the transition came from
+ * klp_transition_reverse() - reverse the transition that is running
  *
- * Tasks that have been switched are switched back, in the same way as they were
- * switched. It may be over when this returns, see klp_transition_start().
+ * Tasks that have been switched are switched back under the same conditions. The transition may
+ * be complete when this function returns, see klp_transition_start().
  *
- * Context: process context, klp_mutex held, a transition is under way.
+ * Context: process context, klp_mutex held, a transition is running.
  */
 void klp_transition_reverse(void)
 {
@@ -692,27 +841,27 @@ void klp_transition_reverse(void)
 	trace_klp_transition_reverse(klp_transition_patch->name, klp_direction(target));
 
 	/*
-	 * A task that has cleared its flag may not have read the target yet. It
-	 * is to read the old one: with the new one, it would count as switched
-	 * back without having been at a safe point. The same goes for one that
-	 * is checking its stack with the table of the old target.
+	 * A task that has cleared its flag may not have read klp_target_state yet. It must read
+	 * the old target: with the new one, the task would count as switched back without
+	 * having passed a safe point. The same holds for a task that checks its stack against
+	 * the table of the old target.
 	 */
 	klp_walk_tasks(klp_clear_pending);
 	klp_redirect_synchronize();
 
 	klp_drop_stack_table();
 	WRITE_ONCE(klp_target_state, target);
-	/* The smp_wmb() in klp_transition_start() orders it before the flags. */
+	/* Ordered before the flags by the smp_wmb() in klp_transition_start(). */
 	klp_transition_start();
 }
 
 /**
- * klp_transition_cancel() - undo a transition in which no task has been switched
+ * klp_transition_cancel() - undo a transition before any task has been switched
  *
- * For a patch that cannot be enabled after all. The caller still owns it.
+ * For a patch that cannot be enabled. The patch still belongs to the caller.
  *
- * Context: process context, klp_mutex held, after klp_transition_init() to
- * KLP_TRANSITION_PATCHED, before klp_transition_start().
+ * Context: process context, klp_mutex held, between klp_transition_init() to
+ * KLP_TRANSITION_PATCHED and klp_transition_start().
  */
 void klp_transition_cancel(void)
 {
@@ -723,7 +872,10 @@ void klp_transition_cancel(void)
 	klp_transition_complete(KLP_TRANSITION_UNPATCHED);
 }
 
-/* Tasks may go on running code of this patch: one reference to its module is never put. */
+/*
+ * Keep the module of @patch for good: a forced task may still run its code. One reference is
+ * never dropped.
+ */
 static void klp_keep_forced(struct klp_rt_patch *patch)
 {
 	if (!patch->forced)
@@ -749,12 +901,12 @@ static void klp_mark_forced(struct klp_rt_patch *patch)
 }
 
 /**
- * klp_transition_force() - take every task for switched
+ * klp_transition_force() - mark all pending tasks as switched, without checking their stacks
  *
- * Those that run the old code go on doing so until they return from it. That
- * code can never be removed.
+ * A task in old code continues there until it returns. The module that contains this code is
+ * never unloaded.
  *
- * Context: process context, klp_mutex held, a transition is under way.
+ * Context: process context, klp_mutex held, a transition is running.
  */
 void klp_transition_force(void)
 {
@@ -764,11 +916,23 @@ void klp_transition_force(void)
 	trace_klp_transition_force(klp_transition_patch->name, klp_direction(klp_target_state));
 	klp_walk_tasks(klp_force_task);
 	klp_mark_forced(klp_transition_patch);
-	mod_delayed_work(system_wq, &klp_retry_work, 0);
+	klp_queue_pass(0);
 }
 
 /**
- * klp_transition_object_changed() - an object of the patch in transition came or went
+ * klp_transition_wait() - wait until no transition is running
+ *
+ * The next one may start before the caller has taken klp_mutex.
+ *
+ * Context: process context, klp_mutex not held, sleeps.
+ */
+void klp_transition_wait(void)
+{
+	wait_event_idle(klp_transition_over, !READ_ONCE(klp_transition_patch));
+}
+
+/**
+ * klp_transition_object_changed() - rebuild the stack table for a loaded or unloaded object
  *
  * Context: process context, klp_mutex held.
  */
@@ -780,9 +944,9 @@ void klp_transition_object_changed(void)
 }
 
 /**
- * klp_transition_setup() - say who is told of the end of a transition
- * @finished: called with klp_mutex held. The patch is where its &enabled says;
- *	      not called after klp_transition_cancel()
+ * klp_transition_setup() - set the function that is called at the end of a transition
+ * @finished: called with klp_mutex held. patch->enabled tells in which state all tasks are. Not
+ *	      called after klp_transition_cancel()
  */
 void __init klp_transition_setup(void (*finished)(struct klp_rt_patch *patch))
 {

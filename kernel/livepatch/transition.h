@@ -11,6 +11,7 @@ void klp_transition_start(void);
 void klp_transition_reverse(void);
 void klp_transition_cancel(void);
 void klp_transition_force(void);
+void klp_transition_wait(void);
 void klp_transition_object_changed(void);
 
 #endif /* _LIVEPATCH_TRANSITION_H */

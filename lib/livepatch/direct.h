@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What test_klp_direct.c has in C and is called by assembler, and the other way round.
- */
+/* Symbols of test_klp_direct.c that C and assembler share. */
 #ifndef TEST_KLP_DIRECT_H
 #define TEST_KLP_DIRECT_H
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A gate that a test script closes and opens through a module parameter, and that tells how many
- * tasks stand in front of it.  It lets a script keep a task inside a function for as long as it
- * likes without a sleep in the script.
+ * A gate keeps tasks inside a function until a test script opens it. A module parameter closes
+ * and opens the gate, and another one has the number of waiting tasks. Scripts need no sleep.
  */
 #ifndef TEST_KLP_GATE_H
 #define TEST_KLP_GATE_H
@@ -21,14 +20,14 @@ struct gate {
 	atomic_t waiting;
 };
 
-/* For all gates of the module: whoever is woken for nothing looks and goes back to sleep. */
+/* The queue of all gates of the module. A task that is woken for another gate waits again. */
 static DECLARE_WAIT_QUEUE_HEAD(gate_queue);
 
 /*
- * Inlined, so that the function that calls it is what the task is found asleep in.  A signal that
- * kills ends the wait, or a failing script would leave tasks that nobody can get rid of; the one
- * that the core sends after some seconds does only where the gate says so, or a slow machine could
- * not keep a task there.
+ * Wait until the gate is open. Inlined, so that the task sleeps in the calling function. A
+ * fatal signal ends the wait: otherwise a failing script would leave tasks that cannot be
+ * killed. The signal of the core after 15 seconds only ends it if the gate is interruptible:
+ * otherwise tasks would leave the function on a slow machine.
  */
 static __always_inline int gate_pass(struct gate *gate)
 {
@@ -47,7 +46,7 @@ static __always_inline int gate_pass(struct gate *gate)
 	return ret;
 }
 
-/* For whoever must not come back before the gate is open, whatever signals arrive. */
+/* Wait until the gate is open, regardless of signals. */
 static inline void gate_pass_unsignalled(struct gate *gate)
 {
 	atomic_inc(&gate->waiting);
@@ -55,7 +54,7 @@ static inline void gate_pass_unsignalled(struct gate *gate)
 	atomic_dec(&gate->waiting);
 }
 
-/* For who is to be found running: inlined like gate_pass(). */
+/* Spin until the gate is open. Inlined like gate_pass(). */
 static __always_inline void gate_spin(struct gate *gate)
 {
 	atomic_inc(&gate->waiting);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module to be livepatched.  Every line of /proc/test_klp_target comes out of a function of its
- * own, so reading the file tells which version of each function is in use.
+ * A target module. A separate function prints each line of /proc/test_klp_target, so the file
+ * shows which version of each function is in use.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -13,14 +13,14 @@ static int init_ret;
 module_param(init_ret, int, 0444);
 MODULE_PARM_DESC(init_ret, "what init returns once it has undone its own work");
 
-/* Neither exported nor global: only a klp relocation leads here. */
+/* Neither exported nor global: only a klp relocation can refer to it. */
 static int test_klp_target_secret = 21;
 module_param_named(secret, test_klp_target_secret, int, 0644);
 MODULE_PARM_DESC(secret, "a number for a livepatch to find");
 
 static noinline __noclone int test_klp_target_twice(int number)
 {
-	/* Keeps the compiler from working out the result in the caller. */
+	/* Keeps the compiler from computing the result in the caller. */
 	barrier();
 	return 2 * number;
 }
@@ -30,12 +30,15 @@ static noinline __noclone void test_klp_target_value(struct seq_file *m)
 	seq_puts(m, "value: original\n");
 }
 
+/* A second name of the same function. */
+static void __alias(test_klp_target_value) __used test_klp_target_alias(struct seq_file *m);
+
 static noinline __noclone void test_klp_target_extra(struct seq_file *m)
 {
 	seq_puts(m, "extra: original\n");
 }
 
-/* No call to ftrace at its start: there is nothing to redirect. */
+/* Has no call of ftrace, so it cannot be redirected. */
 static noinline __noclone notrace void test_klp_target_untraced(struct seq_file *m)
 {
 	seq_printf(m, "secret: %d\n", test_klp_target_twice(test_klp_target_secret));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The second function called test_klp_target_twin: a livepatch has to say which of the two it
- * means by its position.
+ * The second function called test_klp_target_twin. A livepatch selects one of the two by its
+ * position.
  */
 #include "target.h"
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What all livepatches here begin with.  To be included before anything else.
- */
+/* Common head of all livepatches here. Must be included first. */
 #ifndef _TEST_KLP_H
 #define _TEST_KLP_H
 
-/* The scripts look for the name of the module in the log. */
+/* Scripts search the log for the name of the module. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/seq_file.h>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Descriptions that klp_enable_patch() has to refuse, one per value of the parameter case.
- *
- * Where the order allows it the mistake comes after an object or a function that is right, so that
- * a core which forgets to undo its work on that one is found out.
+ * Descriptions that klp_enable_patch() has to refuse, one for each value of the parameter case.
+ * If possible the mistake follows a valid object or function, to detect a core that does not
+ * undo its work on the valid one.
  */
 #include "test_klp.h"
 #include <linux/kallsyms.h>
@@ -17,6 +16,10 @@ static char *symbol = "";
 module_param(symbol, charp, 0444);
 MODULE_PARM_DESC(symbol, "what the function of vmlinux is called that case=given_symbol patches");
 
+static bool persistent;
+module_param(persistent, bool, 0444);
+MODULE_PARM_DESC(persistent, "the patch may be enabled again");
+
 static int new_cmdline(struct seq_file *m, void *v)
 {
 	seq_puts(m, KBUILD_MODNAME "\n");
@@ -28,7 +31,7 @@ static void new_line(struct seq_file *m)
 	seq_puts(m, KBUILD_MODNAME "\n");
 }
 
-/* The shortest names that are too long, and the longest that are not. */
+/* The shortest invalid names, and the longest valid ones. */
 static char long_object[MODULE_NAME_LEN + 1];
 static char longest_object[MODULE_NAME_LEN];
 static char long_symbol[KSYM_NAME_LEN + 1];
@@ -69,7 +72,7 @@ static struct klp_object object_name_empty[] = {
 	{ }
 };
 
-/* There is a file of this name in the patch's folder. */
+/* A file of the patch has this name. */
 static struct klp_object object_called_enabled[] = {
 	GOOD_OBJECT,
 	{ .name = "enabled", .funcs = line_funcs },
@@ -88,7 +91,7 @@ static struct klp_object object_called_vmlinux[] = {
 	{ }
 };
 
-/* Every mistake that is made in a function of vmlinux, after one that is right. */
+/* A mistake in a function of vmlinux, after a valid function. */
 #define BAD_FUNC(_name, ...)							\
 	static struct klp_func _name ## _funcs[] = { GOOD_FUNC, __VA_ARGS__, { } };	\
 	static struct klp_object _name[] = { { .funcs = _name ## _funcs }, { } }
@@ -106,7 +109,7 @@ BAD_FUNC(position_past_last,
 BAD_FUNC(function_twice,
 	 { .old_name = "cmdline_proc_show", .new_func = new_line, .old_sympos = 1 });
 
-/* And in a function of a module, after an object that is right. */
+/* A mistake in a function of a module, after a valid object. */
 #define BAD_TARGET(_name, ...)							\
 	static struct klp_func _name ## _funcs[] = { __VA_ARGS__, { } };	\
 	static struct klp_object _name[] = {					\
@@ -122,11 +125,100 @@ BAD_TARGET(position_past_last_in_target,
 	   { .old_name = "test_klp_target_twin", .new_func = new_line, .old_sympos = 3 });
 BAD_TARGET(untraceable, { .old_name = "test_klp_target_untraced", .new_func = new_line });
 
+BAD_TARGET(function_alias,
+	   { .old_name = "test_klp_target_value", .new_func = new_line },
+	   { .old_name = "test_klp_target_alias", .new_func = new_line });
+BAD_TARGET(target_init, { .old_name = "target_init", .new_func = new_line });
+
+static struct klp_object object_name_dash[] = {
+	GOOD_OBJECT,
+	{ .name = "test-klp-target", .funcs = line_funcs },
+	{ }
+};
+
+static struct klp_object object_name_slash[] = {
+	GOOD_OBJECT,
+	{ .name = "test/target", .funcs = line_funcs },
+	{ }
+};
+
+static struct klp_object object_name_dot[] = {
+	GOOD_OBJECT,
+	{ .name = ".", .funcs = line_funcs },
+	{ }
+};
+
+static struct klp_object object_name_dotdot[] = {
+	GOOD_OBJECT,
+	{ .name = "..", .funcs = line_funcs },
+	{ }
+};
+
+/* Parts of a description that are freed after init. */
+static int __init new_cmdline_of_init(struct seq_file *m, void *v)
+{
+	return 0;
+}
+
+static int __init callback_of_init(struct klp_object *obj)
+{
+	return 0;
+}
+
+static void __init void_callback_of_init(struct klp_object *obj)
+{
+}
+
+static struct klp_func funcs_of_init[] __initdata = { GOOD_FUNC, { } };
+static struct klp_hook hooks_of_init[] __initdata = { { } };
+static struct klp_hook hook_of_init[] __refdata = { { callback_of_init }, { } };
+
+static struct klp_func init_new_func_funcs[] __refdata = {
+	{ .old_name = "cmdline_proc_show", .new_func = new_cmdline_of_init },
+	{ }
+};
+
+static struct klp_object init_new_func[] = { { .funcs = init_new_func_funcs }, { } };
+static struct klp_object init_funcs[] __refdata = { { .funcs = funcs_of_init }, { } };
+static struct klp_object init_objects[] __initdata = { GOOD_OBJECT, { } };
+static struct klp_object init_hook[] = {
+	{ .funcs = good_funcs, .patch_hooks = hook_of_init },
+	{ }
+};
+
+static struct klp_object init_hooks[] __refdata = {
+	{ .funcs = good_funcs, .unpatch_hooks = hooks_of_init },
+	{ }
+};
+
+static struct klp_object init_callback[] __refdata = {
+	{ .funcs = good_funcs, .callbacks.post_unpatch = void_callback_of_init },
+	{ }
+};
+
+static struct klp_object init_pre_patch[] __refdata = {
+	{ .funcs = good_funcs, .callbacks.pre_patch = callback_of_init },
+	{ }
+};
+
+static struct klp_object init_callback_of_module[] __refdata = {
+	GOOD_OBJECT,
+	{ .name = "test_klp_target", .funcs = line_funcs,
+	  .callbacks.pre_patch = callback_of_init },
+	{ }
+};
+
 static struct klp_patch no_module = { .objs = good };
 
 static struct klp_patch patch = { .mod = THIS_MODULE };
 
-/* Not from init: the first transition has to be over, or there is another reason to refuse. */
+static struct klp_patch patch_of_init __initdata = { .mod = THIS_MODULE, .objs = good };
+static struct klp_state states_of_init[] __initdata = { { .id = 1, .version = 1 }, { } };
+
+/*
+ * Called after init: the first transition has to be complete, or the call is refused for
+ * another reason.
+ */
 static int again_set(const char *val, const struct kernel_param *kp)
 {
 	return klp_enable_patch(&patch);
@@ -144,7 +236,7 @@ MODULE_PARM_DESC(again, "writing enables the patch once more");
 static const struct {
 	const char *name;
 	struct klp_object *objs;
-} cases[] = {
+} cases[] __refconst = {
 	CASE(good),
 	CASE(no_functions_array),
 	CASE(object_name_too_long),
@@ -165,6 +257,21 @@ static const struct {
 	CASE(ambiguous),
 	CASE(position_past_last_in_target),
 	CASE(untraceable),
+	CASE(function_alias),
+	CASE(target_init),
+	CASE(object_name_dash),
+	CASE(object_name_slash),
+	CASE(object_name_dot),
+	CASE(object_name_dotdot),
+	CASE(init_new_func),
+	CASE(init_funcs),
+	CASE(init_objects),
+	CASE(init_hook),
+	CASE(init_hooks),
+	CASE(init_callback),
+	CASE(init_pre_patch),
+	CASE(init_callback_of_module),
+	{ "init_states", good },
 	{ "no_objects", NULL },
 };
 
@@ -182,6 +289,8 @@ static int __init bad_init(void)
 		return klp_enable_patch(NULL);
 	if (!strcmp(case_name, "no_module"))
 		return klp_enable_patch(&no_module);
+	if (!strcmp(case_name, "init_patch"))
+		return klp_enable_patch(&patch_of_init);
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (!strcmp(cases[i].name, case_name))
@@ -193,6 +302,9 @@ static int __init bad_init(void)
 	}
 
 	patch.objs = cases[i].objs;
+	patch.persistent = persistent;
+	if (!strcmp(case_name, "init_states"))
+		patch.states = states_of_init;
 	return klp_enable_patch(&patch);
 }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module to be livepatched, with a place for every way in which a task can be near a function
- * that changes:
+ * A target module for tasks in all positions relative to a function that changes:
  *
- *	- /proc/test_klp_chain: a reader goes through test_klp_chain_top(), _middle() and
- *	  _leaf(), and sleeps in the middle while the parameter hold is set,
- *	- /proc/test_klp_spin: a reader calls test_klp_chain_step() and does little else while
- *	  the parameter spin is set, so it is preempted most often on the way into that function,
- *	- who maps /proc/test_klp_chain and forks sleeps in test_klp_chain_vm_open(), in the
- *	  middle of the fork, while the parameter fork_hold is set.
+ * - A reader of /proc/test_klp_chain runs test_klp_chain_top(), _middle() and _leaf(), and sleeps
+ *   in the middle one while the parameter hold is set.
+ * - A reader of /proc/test_klp_spin calls test_klp_chain_step() in a loop while the parameter spin
+ *   is set, so it is mostly preempted on the way into that function.
+ * - A task that maps /proc/test_klp_chain and forks sleeps in test_klp_chain_vm_open(), in the
+ *   middle of the fork, while the parameter fork_hold is set.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -21,7 +20,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
-/* How often a task that spins calls the function before it does anything else. */
+/* Number of calls before a spinning task does anything else. */
 #define CALLS_PER_REST	4096
 
 static struct gate gate;
@@ -94,7 +93,7 @@ static int chain_open(struct inode *inode, struct file *file)
 	return single_open(file, chain_show, NULL);
 }
 
-/* Called by fork for the child's copy of the mapping.  The child cannot be found yet. */
+/* Called by fork for the mapping of the child, which is not on the task list yet. */
 static noinline __noclone void test_klp_chain_vm_open(struct vm_area_struct *vma)
 {
 	if (gate_pass(&fork_gate))
@@ -104,7 +103,7 @@ static noinline __noclone void test_klp_chain_vm_open(struct vm_area_struct *vma
 static void chain_vm_open(struct vm_area_struct *vma)
 {
 	test_klp_chain_vm_open(vma);
-	/* Not a tail call: what may be patched is the inner function, and it alone. */
+	/* Prevents a tail call: only the inner function may be patched. */
 	barrier();
 }
 
@@ -112,7 +111,7 @@ static const struct vm_operations_struct chain_vm_ops = {
 	.open = chain_vm_open,
 };
 
-/* There is nothing to be seen in the mapping: who touches it gets a signal. */
+/* The mapping has no pages: an access gets a signal. */
 static int chain_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	vma->vm_ops = &chain_vm_ops;
@@ -134,13 +133,13 @@ static noinline __noclone void test_klp_chain_step(int *version)
 
 static int spin_show(struct seq_file *m, void *v)
 {
-	/* The livepatch core signals tasks too: only what kills is meant for us. */
+	/* The livepatch core signals tasks too: only react to fatal signals. */
 	while (READ_ONCE(spin) && !fatal_signal_pending(current)) {
 		test_klp_chain_step(&stepped);
 		WRITE_ONCE(steps, steps + 1);
 		if (steps % CALLS_PER_REST)
 			continue;
-		/* Lets an emulator run another CPU, and ftrace free what nobody uses any more. */
+		/* Lets an emulator run another CPU, and ftrace free unused memory. */
 		cpu_relax();
 		cond_resched_tasks_rcu_qs();
 	}

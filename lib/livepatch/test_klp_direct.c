@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A direct caller: ftrace lets one function call our trampoline without any handler in between.
- * That is also what a BPF fentry or fexit program is to ftrace.  The ops has an ops_func, by which
- * ftrace asks it to give way to somebody who changes where calls of the function go: it agrees, or
- * refuses if the parameter refuse says so.
+ * A direct caller of ftrace: a function calls the trampoline here without a handler in between,
+ * as with a BPF fentry or fexit program.
+ *
+ * ftrace asks the ops_func of the ops to share the function with an IPMODIFY ops. The ops_func
+ * agrees, or refuses as the parameter refuse says.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -25,6 +26,10 @@ MODULE_PARM_DESC(func, "the function, one of vmlinux");
 static int refuse;
 module_param(refuse, int, 0644);
 MODULE_PARM_DESC(refuse, "errno with which to refuse to give way");
+
+static int refusals = -1;
+module_param(refusals, int, 0644);
+MODULE_PARM_DESC(refusals, "how often to refuse before agreeing, negative for always");
 
 static bool shared;
 module_param(shared, bool, 0444);
@@ -51,8 +56,8 @@ notrace void test_klp_direct_hit(void)
 }
 
 /*
- * Saves what may hold an argument, and goes to wherever its return address says.  That is the
- * function behind its call to us, or the function that a livepatch has put in its place.
+ * Saves the registers that may contain arguments, and returns to its return address: the
+ * function that has called it, or the function with which a livepatch has replaced that one.
  */
 asm("	.pushsection .text, \"ax\", @progbits\n"
 "	.type test_klp_direct_trampoline, @function\n"
@@ -87,8 +92,10 @@ static int direct_ops_func(struct ftrace_ops *ops, enum ftrace_ops_cmd cmd)
 	switch (cmd) {
 	case FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_SELF:
 	case FTRACE_OPS_CMD_ENABLE_SHARE_IPMODIFY_PEER:
-		if (refuse)
+		if (refuse && refusals) {
+			refusals -= refusals > 0;
 			return -refuse;
+		}
 		shared = true;
 		return 0;
 	case FTRACE_OPS_CMD_DISABLE_SHARE_IPMODIFY_PEER:

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module that keeps tasks where a transition has to wait for them: whoever reads
- * /proc/test_klp_hold while the parameter hold is set sleeps inside test_klp_hold_wait().  It can
- * also run a kernel thread that sleeps nowhere but inside test_klp_hold_nap(), so that whoever
- * looks at its stack finds it there.  When that function is patched, cond_resched() is all that is
- * left to switch the thread; and when it dozes there, somebody has to wake it first.
+ * A target module that keeps tasks in the function that changes. A reader of
+ * /proc/test_klp_hold sleeps in test_klp_hold_wait() while the parameter hold is set.
  *
- * Readers can also spin in there rather than sleep, or sleep where their stack cannot be told.
- * With the parameter chain, they go on into the functions of test_klp_chain, if that has come
- * meanwhile, without a point in between at which they could switch themselves.
+ * It can also run a kernel thread that only sleeps in test_klp_hold_nap(), so each check of its
+ * stack finds that function. When the function is patched, the thread is only switched in
+ * cond_resched(), or after it has been woken.
+ *
+ * Readers can also spin there, or sleep where their stack is unreliable. With the parameter
+ * chain they continue in the functions of test_klp_chain, if it is loaded, without a safe point
+ * in between.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -34,6 +35,10 @@ static bool busy;
 module_param(busy, bool, 0444);
 MODULE_PARM_DESC(busy, "let them spin in test_klp_hold_wait() instead");
 
+static bool cold;
+module_param(cold, bool, 0444);
+MODULE_PARM_DESC(cold, "keep readers asleep in the cold part of test_klp_hold_wait() instead");
+
 static bool chain;
 module_param(chain, bool, 0444);
 MODULE_PARM_DESC(chain, "let readers go on to what /proc/test_klp_chain shows");
@@ -42,9 +47,13 @@ static bool nap;
 module_param(nap, bool, 0444);
 MODULE_PARM_DESC(nap, "run a thread that sleeps in test_klp_hold_nap()");
 
+static bool sleepless;
+module_param(sleepless, bool, 0444);
+MODULE_PARM_DESC(sleepless, "let it call cond_resched() instead, again and again");
+
 static bool doze;
 module_param(doze, bool, 0444);
-MODULE_PARM_DESC(doze, "let it sleep there until somebody wakes it");
+MODULE_PARM_DESC(doze, "let it sleep there until it is woken");
 
 static int napper_pid;
 module_param(napper_pid, int, 0444);
@@ -52,10 +61,25 @@ MODULE_PARM_DESC(napper_pid, "process id of that thread (read only)");
 
 static struct task_struct *napper;
 
+/*
+ * The compiler moves code that calls this function to test_klp_hold_wait.cold. __cold is empty
+ * where the compiler does not align such functions.
+ */
+static noinline __attribute((__cold__)) void hold_is_cold(void)
+{
+	barrier();
+}
+
 static noinline __noclone int test_klp_hold_wait(struct seq_file *m)
 {
 	int ret;
 
+	if (unlikely(cold)) {
+		hold_is_cold();
+		ret = gate_pass(&gate);
+		if (ret)
+			return ret;
+	}
 	if (busy)
 		gate_spin(&gate);
 	ret = gate_pass(&gate);
@@ -77,7 +101,7 @@ static noinline __noclone int hold_unseen(void)
 	return gate_pass(&gate);
 }
 
-/* No data for the unwinder: it does not get past this function. */
+/* No unwind data: the unwinder stops at this function. */
 STACK_FRAME_NON_STANDARD(hold_unseen);
 
 #else
@@ -91,7 +115,7 @@ static int hold_unseen(void)
 
 #endif
 
-/* No cond_resched() on the way, and no lock to be waited for: the task cannot be switched there. */
+/* No cond_resched() and no lock before the call: the task cannot be switched there. */
 static int show_chain(struct seq_file *m)
 {
 	int (*show)(struct seq_file *m);
@@ -133,14 +157,15 @@ static noinline __noclone void test_klp_hold_nap(void)
 	}
 
 	schedule_timeout_idle(1);
-	/* Not a tail call: the function must be on the stack meanwhile. */
+	/* Prevents a tail call: the function must stay on the stack. */
 	barrier();
 }
 
 static int napper_fn(void *unused)
 {
 	while (!kthread_should_stop()) {
-		test_klp_hold_nap();
+		if (!sleepless)
+			test_klp_hold_nap();
 		cond_resched();
 	}
 

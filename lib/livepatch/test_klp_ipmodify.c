@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Somebody other than livepatch who may change where the calls of a function go.  ftrace allows a
- * function but one of that kind, so whoever is first keeps the other out.  Calls go on as before.
+ * Another user of ftrace with an IPMODIFY ops. ftrace allows one such ops per function, so it
+ * blocks a livepatch and is blocked by one. It does not change any call.
  *
- * The function is a parameter that can be written at any time: also when a callback holds the lock
- * of the livepatch core, which the loading of a module would wait for.
+ * The parameter can be written at any time, also while a callback holds the lock of the
+ * livepatch core, for which loading a module would wait.
  */
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
@@ -80,4 +80,4 @@ static void __exit ipmodify_exit(void)
 module_init(ipmodify_init);
 module_exit(ipmodify_exit);
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Livepatch selftests: somebody who is on a function already");
+MODULE_DESCRIPTION("Livepatch selftests: another user of ftrace with an IPMODIFY ops");

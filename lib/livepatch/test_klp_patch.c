@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch whose description is a module parameter, so that a script can put together any mix
- * of objects and functions.  Each callback logs one line: which callback, for which object, and in
- * which state the object's module is.
- *
- * test_klp_patch2 and others are this same file under another name.
+ * A livepatch whose description is a module parameter, so that a script can combine any objects
+ * and functions. Each callback logs one line with its name, the object and the state of the
+ * module. test_klp_patch2 and others are built from the same file.
  */
 #include "test_klp.h"
 #include "gate.h"
@@ -142,6 +140,24 @@ static int new_hold(struct seq_file *m)
 	return 0;
 }
 
+static noinline __noclone int hold_in_helper(struct seq_file *m)
+{
+	int ret;
+
+	ret = gate_pass(&hold_gate);
+	if (ret)
+		return ret;
+
+	seq_puts(m, KBUILD_MODNAME "\n");
+	return 0;
+}
+
+/* Compiled to a jump: this function is not on the stack of a task that sleeps in the helper. */
+static int new_hold_tail(struct seq_file *m)
+{
+	return hold_in_helper(m);
+}
+
 static void new_nap(void)
 {
 	schedule_timeout_idle(1);
@@ -168,7 +184,7 @@ static int new_middle(struct seq_file *m)
 	return 0;
 }
 
-/* Called by a new function, and no new function itself. */
+/* Called by a new function. Not a new function itself. */
 static noinline int wait_below(void)
 {
 	return gate_pass(&hold_gate);
@@ -186,7 +202,7 @@ static int new_top(struct seq_file *m)
 	return 0;
 }
 
-/* 1, 2 or 3: the first of us has no number at the end of its name. */
+/* 1, 2 or 3. The name of the first module has no number. */
 static void new_step(int *version)
 {
 	const char last = KBUILD_MODNAME[sizeof(KBUILD_MODNAME) - 2];
@@ -198,7 +214,7 @@ static void new_vm_open(struct vm_area_struct *vma)
 {
 }
 
-/* What the parameter objects calls a function, and all that the core needs to know about it. */
+/* A function by its name in the parameter objects, and its entry for the core. */
 static const struct {
 	const char *key;
 	struct klp_func func;
@@ -212,6 +228,8 @@ static const struct {
 	{ "second", { .old_name = "test_klp_target_twin", .new_func = new_second,
 		      .old_sympos = 2 } },
 	{ "hold", { .old_name = "test_klp_hold_wait", .new_func = new_hold } },
+	{ "hold_tail", { .old_name = "test_klp_hold_wait", .new_func = new_hold_tail } },
+	{ "alias", { .old_name = "test_klp_target_alias", .new_func = new_value } },
 	{ "leaf", { .old_name = "test_klp_chain_leaf", .new_func = new_leaf } },
 	{ "middle", { .old_name = "test_klp_chain_middle", .new_func = new_middle } },
 	{ "top", { .old_name = "test_klp_chain_top", .new_func = new_top } },
@@ -220,7 +238,7 @@ static const struct {
 	{ "nap", { .old_name = "test_klp_hold_nap", .new_func = new_nap } },
 };
 
-/* The objects' names lie in here. */
+/* Contains the names of the objects. */
 static char *names;
 static struct klp_state states[2];
 
@@ -244,9 +262,9 @@ static const char *module_state(const struct module *mod)
 }
 
 /*
- * Of the task that runs the callback it needs that /sys is where it should be.  The callback may
- * run in a write to sysfs itself.  lockdep warns of any write to a file system inside another, for
- * the sake of those that can be frozen.
+ * Write to a file of sysfs from a callback. The only requirement for the task is a mounted
+ * /sys. The callback may run in a write to sysfs itself. lockdep warns about a write to a file
+ * system in another one, because of file systems that can be frozen.
  */
 static int write_nested_file(void)
 {
@@ -292,7 +310,7 @@ static void log_callback(const char *which, struct klp_object *obj)
 		pr_info("klp_enable_patch() returns %d\n", klp_enable_patch(&patch));
 }
 
-/* Takes over from the enabled patch that knows the state: its data is a count of the owners. */
+/* Adopt the state of the enabled patch: its data counts the owners. */
 static void adopt_state(void)
 {
 	struct klp_state *state, *prev;
@@ -376,7 +394,7 @@ static int unpatch_hook_3(struct klp_object *obj)
 	return 0;
 }
 
-/* Cut off behind as many as the parameter says. */
+/* The parameter sets the number of entries. */
 static struct klp_hook patch_hooks[] = {
 	{ patch_hook_1 }, { patch_hook_2 }, { patch_hook_3 }, { }
 };
@@ -397,14 +415,14 @@ static unsigned int count_char(const char *text, char wanted)
 	return count;
 }
 
-/* "cmdline+version" */
+/* Parse "cmdline+version". */
 static int describe_funcs(struct klp_object *obj, char *keys)
 {
 	struct klp_func *func;
 	unsigned int i;
 	char *key;
 
-	/* The list ends with an empty entry, and may have no other. */
+	/* The empty entry ends the list, and may be the only one. */
 	func = kcalloc(count_char(keys, '+') + 2, sizeof(*func), GFP_KERNEL);
 	if (!func)
 		return -ENOMEM;
@@ -427,7 +445,7 @@ static int describe_funcs(struct klp_object *obj, char *keys)
 	return 0;
 }
 
-/* "vmlinux:cmdline,test_klp_target:value"; cuts up @text, whose parts serve as names. */
+/* Parse "vmlinux:cmdline,test_klp_target:value". The names point into @text. */
 static int describe_objects(char *text)
 {
 	struct klp_object *obj;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kprobe with a post_handler.  At the entry of a function, where kprobes are ftrace handlers, it
- * is one that wants to say itself where the call goes on: beside a livepatch there is no room.
+ * A kprobe with a post_handler. At the entry of a function it uses an IPMODIFY ops, so it and a
+ * livepatch exclude each other.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

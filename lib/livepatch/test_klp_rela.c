@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch whose new functions use symbols that are not exported, of the kernel and of a module
- * that may not be there yet.  It is not fit to be loaded as built: klp_mkrela, beside the scripts,
- * turns the references below into klp relocations, and into broken ones for the tests of those.
+ * A livepatch whose new functions use symbols that are not exported, of the kernel and of a
+ * module that may not be loaded. It cannot be loaded as built: klp_mkrela changes the
+ * references below into valid klp relocations, or into invalid ones for tests.
  */
 #include "test_klp.h"
 #include "rela.h"
 
-/* A place that is relocated in data rather than in code; scripts compare it with kallsyms. */
+/* A relocation in data. Scripts compare the value with kallsyms. */
 static const void *address_in_vmlinux = linux_proc_banner_ref;
 
 static int address_get(char *buf, const struct kernel_param *kp)
@@ -22,7 +22,7 @@ static const struct kernel_param_ops address_ops = {
 module_param_cb(address, &address_ops, NULL, 0400);
 MODULE_PARM_DESC(address, "where the symbol of vmlinux was found");
 
-/* Zero while the target is away: its relocations have been cleared. */
+/* 0 while the target is not loaded: its relocations have been cleared. */
 static const void *address_in_target = &target_secret_ref;
 
 static int target_address_get(char *buf, const struct kernel_param *kp)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The shadow variable API.  It needs no livepatch, only a module: init goes through the checks,
- * logs each that fails and refuses to load if any did.
+ * A test of shadow variables. It needs no livepatch, only a module: init runs the checks, logs
+ * each one that fails, and returns an error if any did.
  */
 #include "test_klp.h"
+#include <linux/console.h>
 
 #define ID	0x6b6c7001UL
 #define ID2	0x6b6c7002UL
@@ -18,7 +19,7 @@ static int failures;
 static int dtor_calls;
 static long dtor_sum;
 
-/* Shadow variables hang on addresses; what is there does not matter. */
+/* Only the addresses are used. */
 static char objects[3];
 
 #define check(_condition)							\
@@ -62,7 +63,7 @@ static void check_alloc(void)
 	check(arg.calls == 1);
 	check(klp_shadow_get(&objects[0], ID) == value);
 
-	/* Found by both the address and the number, not by one of them. */
+	/* Both the address and the number have to match. */
 	check(!klp_shadow_get(&objects[1], ID));
 	check(!klp_shadow_get(&objects[0], ID2));
 
@@ -111,7 +112,7 @@ static void check_free(void)
 	dtor_calls = 0;
 	dtor_sum = 0;
 
-	/* Nothing there: nothing is called. */
+	/* Without a variable the destructor is not called. */
 	klp_shadow_free(&objects[0], ID, dtor);
 	klp_shadow_free_all(ID, dtor);
 	check(dtor_calls == 0);
@@ -139,14 +140,53 @@ static void check_free(void)
 		check(!klp_shadow_get(&objects[i], ID2));
 }
 
+static int console_writes;
+
+/* Takes the lock of the shadow variables. A print under that lock would deadlock here. */
+static void shadow_console_write(struct console *console, const char *text, unsigned int length)
+{
+	console_writes++;
+	klp_shadow_get_or_alloc(console, ID, sizeof(int), GFP_ATOMIC, NULL, NULL);
+	klp_shadow_free(console, ID, NULL);
+}
+
+static struct console shadow_console = {
+	.name = "klp_shadow",
+	.write = shadow_console_write,
+	.flags = CON_ENABLED,
+	.index = -1,
+};
+
+/* Make the core log an error: the constructor fails. */
+static void check_console(void)
+{
+	struct ctor_arg arg = { .ret = -EINVAL };
+	int writes;
+
+	register_console(&shadow_console);
+	console_lock();
+	writes = console_writes;
+	console_unlock();
+
+	check(!klp_shadow_alloc(&objects[0], ID2, sizeof(int), GFP_KERNEL, ctor, &arg));
+	check(!klp_shadow_get_or_alloc(&objects[0], ID2, sizeof(int), GFP_KERNEL, ctor, &arg));
+
+	/* console_unlock() prints the logged lines. */
+	console_lock();
+	console_unlock();
+	check(console_writes >= writes + 2);
+	unregister_console(&shadow_console);
+}
+
 static int __init shadow_init(void)
 {
 	check_alloc();
 	check_get_or_alloc();
 	check_failing_ctor();
 	check_free();
+	check_console();
 
-	/* A failed check may have left some behind, which would outlive this module's code. */
+	/* Free the variables that a failed check has left: this module is unloaded. */
 	klp_shadow_free_all(ID, NULL);
 	klp_shadow_free_all(ID2, NULL);
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * All that a livepatch needs but MODULE_INFO(livepatch, "Y").
- */
+/* A livepatch without MODULE_INFO(livepatch, "Y"). */
 #include "test_klp.h"
 
 static int new_cmdline(struct seq_file *m, void *v)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the livepatch core does, as it does it. The events, their fields and the
- * words in them are listed in Documentation/livepatch/tracing.rst and keep their
- * names.
+ * Events of the livepatch core. Documentation/livepatch/tracing.rst specifies the events, their
+ * fields and the words in them, which keep their names.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM livepatch
@@ -13,7 +12,7 @@
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 
-/* Somebody asks for a patch to be enabled, disabled, or put in the place of all others. */
+/* A request to enable or disable a patch, or to enable it as a replacement of all others. */
 TRACE_EVENT(klp_request,
 
 	TP_PROTO(const char *patch, const char *request),
@@ -33,7 +32,7 @@ TRACE_EVENT(klp_request,
 	TP_printk("patch=%s request=%s", __get_str(patch), __get_str(request))
 );
 
-/* The answer to a klp_request, one for each. */
+/* The answer to a klp_request. Each request has one. */
 TRACE_EVENT(klp_request_done,
 
 	TP_PROTO(const char *patch, const char *request, int result, u64 duration_ns),
@@ -80,13 +79,13 @@ DECLARE_EVENT_CLASS(klp_object,
 		  __entry->functions)
 );
 
-/* The functions of an object are redirected. */
+/* The functions of an object have been redirected. */
 DEFINE_EVENT(klp_object, klp_object_patched,
 	TP_PROTO(const char *patch, const char *object, unsigned int functions),
 	TP_ARGS(patch, object, functions)
 );
 
-/* And are not any more. */
+/* The redirection of an object has been removed. */
 DEFINE_EVENT(klp_object, klp_object_unpatched,
 	TP_PROTO(const char *patch, const char *object, unsigned int functions),
 	TP_ARGS(patch, object, functions)
@@ -142,31 +141,31 @@ DECLARE_EVENT_CLASS(klp_transition,
 	TP_printk("patch=%s direction=%s", __get_str(patch), __get_str(direction))
 );
 
-/* From here on tasks are switched. */
+/* The transition has started: tasks are switched from now on. */
 DEFINE_EVENT(klp_transition, klp_transition_start,
 	TP_PROTO(const char *patch, const char *direction),
 	TP_ARGS(patch, direction)
 );
 
-/* @direction is the new one. A start follows. */
+/* The transition has been reversed. @direction is the new one. klp_transition_start follows. */
 DEFINE_EVENT(klp_transition, klp_transition_reverse,
 	TP_PROTO(const char *patch, const char *direction),
 	TP_ARGS(patch, direction)
 );
 
-/* All tasks that are left are taken for switched. */
+/* All pending tasks have been marked as switched. */
 DEFINE_EVENT(klp_transition, klp_transition_force,
 	TP_PROTO(const char *patch, const char *direction),
 	TP_ARGS(patch, direction)
 );
 
-/* No task is left, and all callbacks have run. */
+/* The transition is complete: no task is pending, and all callbacks have run. */
 DEFINE_EVENT(klp_transition, klp_transition_complete,
 	TP_PROTO(const char *patch, const char *direction),
 	TP_ARGS(patch, direction)
 );
 
-/* A task has been switched. @how says at which kind of safe point. */
+/* A task has been switched. @how is the kind of safe point. */
 TRACE_EVENT(klp_task_switched,
 
 	TP_PROTO(struct task_struct *task, const char *how),
@@ -188,7 +187,7 @@ TRACE_EVENT(klp_task_switched,
 	TP_printk("pid=%d comm=%s how=%s", __entry->pid, __entry->comm, __get_str(how))
 );
 
-/* A task could not be switched when it was looked at. @function is where it sleeps. */
+/* A task has been checked and could not be switched. @function is the function it sleeps in. */
 TRACE_EVENT(klp_task_held,
 
 	TP_PROTO(struct task_struct *task, const char *reason, const char *function),

@@ -17,16 +17,16 @@
 #define NR_IDS		3
 #define NR_THREADS	4
 
-/* The number of a variable, out of the way of those that patches use. */
+/* A number of a variable that no patch uses. */
 #define ID(nr)		(0x6b756e6974000000 + (nr))
 
 /**
- * struct plain_var - a shadow variable as it should be
- * @obj:   which object it is attached to
+ * struct plain_var - the expected state of a shadow variable
+ * @obj:   the object it is attached to
  * @id:	   its number
- * @data:  what the core returned for it, NULL when it is not there
- * @bytes: how long it is
- * @fill:  what it is filled with
+ * @data:  its data from the core, NULL when it does not exist
+ * @bytes: size of the data
+ * @fill:  the byte that fills the data
  */
 struct plain_var {
 	unsigned int obj;
@@ -37,15 +37,14 @@ struct plain_var {
 };
 
 /**
- * struct world - the objects and what is known of their variables
+ * struct world - the objects and the expected state of their variables
  * @test:      the test
- * @objs:      what variables are attached to. Just addresses, see choose_objects()
+ * @objs:      the objects. Only addresses, see choose_objects()
  * @vars:      one for each object and number
- * @nr_made:   how often the constructor has succeeded
- * @nr_ended:  how often the destructor has run
- * @wrong:     how often one of them was not called as it should be
- * @ending:    the variables that the destructor may be called for; NULL for all of one
- *	       number
+ * @nr_made:   number of calls of the constructor that have succeeded
+ * @nr_ended:  number of calls of the destructor
+ * @wrong:     number of wrong calls of either
+ * @ending:    the variables that the destructor may be called for. NULL for all of one number
  * @ending_id: that number
  */
 struct world {
@@ -59,10 +58,10 @@ struct world {
 	unsigned int ending_id;
 };
 
-/* Destructors are told of nothing but the variable. */
+/* Destructors have no argument but the variable. */
 static struct world *world;
 
-/* How a variable is to be filled in. */
+/* Argument of the constructor. */
 struct filling {
 	void *obj;
 	size_t bytes;
@@ -70,7 +69,7 @@ struct filling {
 	int ret;
 };
 
-/* Called with a spinlock held, so a mistake can only be noted. */
+/* Count a mistake. The caller holds a spinlock. */
 static void note_unless(bool right)
 {
 	if (!right)
@@ -131,7 +130,10 @@ static void check_world(void)
 	}
 }
 
-/* One of the two functions that make a variable. With ctor or without, and ctor may refuse. */
+/*
+ * Call one of the two functions that attach a variable, with or without a constructor, which
+ * may fail.
+ */
 static void make_var(struct plain_var *var, struct rnd_state *rnd, bool or_get)
 {
 	struct filling filling = {
@@ -228,7 +230,7 @@ static void one_thread(struct kunit *test)
 			free_var(var, prandom_u32_state(&rnd) % 4);
 			break;
 		case 26 ... 45:
-			/* For one that is there it is an error, and warned of. */
+			/* klp_shadow_alloc() warns if the variable exists. */
 			make_var(var, &rnd, var->data);
 			break;
 		default:
@@ -246,7 +248,7 @@ static void one_thread(struct kunit *test)
 
 #define MAGIC		0x736861646f77ULL
 
-/* A variable that several threads fight for. */
+/* A variable that several threads use. */
 struct contested {
 	u64 magic;
 	void *obj;
@@ -254,16 +256,16 @@ struct contested {
 };
 
 /**
- * struct arena - what the threads share
- * @objs:	  what variables are attached to
- * @alive:	  of each variable, how many there are
- * @wrong:	  how often something was not as it should be
- * @nr_made:	  how often the constructor has run
- * @ready:	  how often a thread has come to a point where it waits for all
- * @all_ready:	  where it waits
- * @met:	  what each has got of the one variable they all asked for
+ * struct arena - shared data of the threads
+ * @objs:	  the objects
+ * @alive:	  number of existing variables, for each object
+ * @wrong:	  number of mistakes
+ * @nr_made:	  number of calls of the constructor
+ * @ready:	  number of threads that wait for the others
+ * @all_ready:	  wait queue for them
+ * @met:	  the variable that each thread has got in a round
  * @tasks:	  the threads
- * @arg:	  what each is handed
+ * @arg:	  their arguments
  */
 struct arena {
 	u64 objs[NR_OBJECTS];
@@ -306,7 +308,7 @@ static void contested_dtor(void *obj, void *data)
 	contested->magic = 0;
 }
 
-/* Whoever looks a variable up finds it whole, if he finds it at all, or just ended. */
+/* A lookup returns an initialized variable, one that has just been destroyed, or NULL. */
 static void look_up(unsigned int slot)
 {
 	void *obj = &arena->objs[slot / NR_IDS];
@@ -368,7 +370,7 @@ static int fight(void *data)
 
 #define NR_ROUNDS	300
 
-/* All ask for the same new variable, round after round. */
+/* All threads request the same new variable, in many rounds. */
 static int meet(void *data)
 {
 	struct thread_arg *arg = data;
@@ -380,7 +382,7 @@ static int meet(void *data)
 								   sizeof(struct contested),
 								   GFP_KERNEL, contested_ctor,
 								   &slot);
-		/* The first one looks at it when all have got it. */
+		/* The first thread checks the variable when all have got it. */
 		wait_for_others(2 * i * NR_THREADS);
 		if (arg->nr)
 			continue;
@@ -420,7 +422,7 @@ static void run_threads(struct kunit *test, int (*fn)(void *data))
 	}
 }
 
-/* Each variable is there once at the most, made whole and ended once. */
+/* Each variable exists at most once, and is constructed and destroyed once. */
 static void threads_fight(struct kunit *test)
 {
 	unsigned int i;
@@ -434,7 +436,7 @@ static void threads_fight(struct kunit *test)
 	KUNIT_ASSERT_GT(test, atomic_read(&arena->nr_made), 100);
 }
 
-/* Of those who ask for a new one at once, one makes it and all get it. */
+/* Concurrent requests: a single one creates the variable, and all get it. */
 static void threads_meet(struct kunit *test)
 {
 	run_threads(test, meet);
@@ -454,7 +456,7 @@ static int init(struct kunit *test)
 	return 0;
 }
 
-/* A test that has ended too early must not leave variables behind. */
+/* Free the variables of a test that has failed. */
 static void clean_up(struct kunit *test)
 {
 	unsigned int i;

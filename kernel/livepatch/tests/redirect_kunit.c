@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of redirection. First the tables of the batches alone, with made-up
- * addresses; then functions of this module that are really redirected. Either is
- * compared with a plain array that is searched from one end to the other.
+ * KUnit tests of redirection: first the tables of batches with synthetic addresses, then
+ * functions of this module that are redirected. The expected results come from plain arrays and
+ * linear searches.
  */
 
 #include <kunit/test.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
-#include "redirect.h"
-#include "redirect_batch.h"
-#include "runtime.h"
+#include "../redirect.h"
+#include "../redirect_batch.h"
+#include "../runtime.h"
+#include "../symbols.h"
 
 #define MAX_VERSIONS	6
 
 /* --- tables ------------------------------------------------------------------------------- */
 
 /**
- * struct plain_address - what is known of an address
+ * struct plain_address - the expected state of an address
  * @ip:		 the address
- * @added:	 it is in the table
- * @filtered:	 and has not been given up
- * @nr_versions: how many versions it has
- * @versions:	 those, the newest last
+ * @added:	 the address is in the table
+ * @filtered:	 the address is in the filter
+ * @nr_versions: number of its versions
+ * @versions:	 its versions, the newest last
  */
 struct plain_address {
 	unsigned long ip;
@@ -34,14 +35,14 @@ struct plain_address {
 };
 
 /**
- * struct trial - a table and the plain array it is compared with
+ * struct trial - a table and its expected contents
  * @test:     the test
- * @rnd:      where random numbers come from, the same each time
+ * @rnd:      random numbers, the same in each run
  * @batch:    the table
- * @nr:	      how many addresses there are
- * @plain:    those; twice as many as the table is made for, so that some stay out
- * @nr_funcs: how many versions there are to be given
- * @funcs:    those
+ * @nr:	      number of addresses
+ * @plain:    the addresses, twice as many as fit in the table, so that some stay out
+ * @nr_funcs: number of versions
+ * @funcs:    the versions
  */
 struct trial {
 	struct kunit *test;
@@ -70,7 +71,7 @@ static unsigned long random_address(struct trial *trial)
 	return 0xffffffffc0000000 + 16 * (random_below(&trial->rnd, 0x2000000) + 1);
 }
 
-/* One whose search begins at the same slot as that of another, or in the last one. */
+/* Return an address whose search starts at the slot of another address, or at the last slot. */
 static unsigned long colliding_address(struct trial *trial, unsigned int i)
 {
 	unsigned long ip = random_address(trial);
@@ -96,7 +97,7 @@ static bool address_is_new(const struct trial *trial, unsigned int nr, unsigned 
 	return true;
 }
 
-/* Addresses that are anywhere, collide, or differ in their upper halves alone. */
+/* Create random addresses, colliding ones, and some that differ only in their upper halves. */
 static void make_addresses(struct trial *trial)
 {
 	unsigned long ip;
@@ -122,6 +123,7 @@ static void make_addresses(struct trial *trial)
 
 static void free_batch(void *batch)
 {
+	guard(mutex)(&klp_mutex);
 	klp_free_batch(batch);
 }
 
@@ -134,7 +136,8 @@ static void begin_trial(struct kunit *test, struct trial *trial, unsigned int nr
 	KUNIT_ASSERT_NOT_NULL(test, trial->plain);
 	trial->funcs = kunit_kcalloc(test, trial->nr_funcs, sizeof(*trial->funcs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, trial->funcs);
-	trial->batch = klp_alloc_batch(nr);
+	scoped_guard(mutex, &klp_mutex)
+		trial->batch = klp_alloc_batch(nr);
 	KUNIT_ASSERT_NOT_NULL(test, trial->batch);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_batch, trial->batch), 0);
 	make_addresses(trial);
@@ -147,7 +150,7 @@ static void end_trial(struct trial *trial)
 	kunit_kfree(trial->test, trial->plain);
 }
 
-/* The versions of an address, from the newest to the oldest. */
+/* Check the versions of an address, from the newest to the oldest. */
 static void check_versions(struct trial *trial, const struct plain_address *plain,
 			   const struct klp_redirect *redirect)
 {
@@ -162,7 +165,7 @@ static void check_versions(struct trial *trial, const struct plain_address *plai
 	KUNIT_ASSERT_NULL(trial->test, func);
 }
 
-/* Look up all addresses, those that are not there included. */
+/* Look up all addresses, including those that are not in the table. */
 static void check_table(struct trial *trial)
 {
 	unsigned int i, added = 0, filtered = 0, used = 0;
@@ -196,11 +199,11 @@ static void add_address(struct trial *trial, struct plain_address *plain)
 
 	redirect = klp_add_address(trial->batch, plain->ip);
 	KUNIT_ASSERT_EQ(trial->test, redirect->ip, plain->ip);
-	if (!plain->added)
+	if (!plain->filtered)
 		KUNIT_ASSERT_EQ(trial->test, trial->batch->ips[nr], plain->ip);
 	plain->added = true;
 	plain->filtered = true;
-	/* Once more, as for a function that has two names. */
+	/* Adding it again returns the same redirect, as for a function with two names. */
 	KUNIT_ASSERT_PTR_EQ(trial->test, klp_add_address(trial->batch, plain->ip), redirect);
 }
 
@@ -234,7 +237,7 @@ static void pop_version(struct trial *trial, struct plain_address *plain)
 		KUNIT_ASSERT_TRUE(trial->test, trial->batch->stale);
 }
 
-/* All that have no version are listed, each once; then they are given up. */
+/* Check that each address without a version is listed once, and remove these addresses. */
 static void drop_unused(struct trial *trial)
 {
 	unsigned int nr = klp_list_unused(trial->batch);
@@ -260,7 +263,7 @@ static void drop_unused(struct trial *trial)
 
 static const unsigned int table_sizes[] = { 1, 2, 3, 4, 7, 8, 33, 200 };
 
-/* Grow to what the table is made for, look-ups on the way. */
+/* The table grows to its full size, with lookups at intervals. */
 static void table_grows(struct kunit *test)
 {
 	struct trial trial;
@@ -279,7 +282,7 @@ static void table_grows(struct kunit *test)
 	}
 }
 
-/* Thousands of changes in any order. */
+/* Thousands of random changes. */
 static void table_changes(struct kunit *test)
 {
 	struct plain_address *plain;
@@ -294,9 +297,18 @@ static void table_changes(struct kunit *test)
 			plain = &trial.plain[random_below(&trial.rnd, table_sizes[i])];
 			switch (random_below(&trial.rnd, 2 * table_sizes[i] + 1)) {
 			case 0:
-				/* Once most have one, lest all be given up at once. */
+				/*
+				 * Only after most addresses have a version: otherwise all would
+				 * be removed at once.
+				 */
 				if (j > 4 * table_sizes[i])
 					drop_unused(&trial);
+				/*
+				 * Add some addresses again, as for a module that is loaded
+				 * again.
+				 */
+				if (random_below(&trial.rnd, 2))
+					add_address(&trial, plain);
 				break;
 			case 1 ... 100:
 				push_version(&trial, plain);
@@ -336,7 +348,7 @@ static bool plain_has_module(const struct trial *trial, unsigned long base, unsi
 	return false;
 }
 
-/* Modules that lie at an address, before it, up to it, and around it. */
+/* Check modules at an address, before it, up to it, and around it. */
 static void check_modules(struct trial *trial, struct module *mod)
 {
 	static const struct {
@@ -357,7 +369,7 @@ static void check_modules(struct trial *trial, struct module *mod)
 	}
 }
 
-/* Does a module that goes leave an address behind? One that is given up does not count. */
+/* klp_batch_has_module() finds the addresses in the filter. A removed address does not count. */
 static void table_has_module(struct kunit *test)
 {
 	struct module *mod = kunit_kzalloc(test, sizeof(*mod), GFP_KERNEL);
@@ -385,7 +397,7 @@ static void table_has_module(struct kunit *test)
 
 typedef int (*function_t)(void);
 
-/* Version 0 is the original. */
+/* Version 0 is the original code. */
 #define DEFINE_VERSION(version, nr)					\
 static noinline int version_##version##_##nr(void)			\
 {									\
@@ -407,16 +419,16 @@ DEFINE_VERSION(0, 7) DEFINE_VERSION(1, 7) DEFINE_VERSION(2, 7) DEFINE_VERSION(3,
 		version_3_##nr,						\
 	}
 
-/* Not const, lest the compiler know where a call goes. */
+/* The array is not const: the compiler must not know the target of a call. */
 static function_t functions[NR_FUNCTIONS][NR_PATCHES + 1] = {
 	VERSIONS_OF(0), VERSIONS_OF(1), VERSIONS_OF(2), VERSIONS_OF(3),
 	VERSIONS_OF(4), VERSIONS_OF(5), VERSIONS_OF(6), VERSIONS_OF(7),
 };
 
 /**
- * struct plain_version - a version that a function has been given
- * @patch: by which patch, 0 to NR_PATCHES - 1
- * @func:  as the core knows it
+ * struct plain_version - a version of a function
+ * @patch: the patch that it belongs to, 0 to NR_PATCHES - 1
+ * @func:  the function in the core
  */
 struct plain_version {
 	unsigned int patch;
@@ -426,9 +438,9 @@ struct plain_version {
 /**
  * struct test_patch - a patch with some functions of this module
  * @patch:   the patch
- * @objs:    its objects. The last has no author
+ * @objs:    its objects. The last one has no description
  * @funcs:   its functions
- * @applied: it is on the functions
+ * @applied: its functions are redirected
  */
 struct test_patch {
 	struct klp_rt_patch patch;
@@ -438,13 +450,13 @@ struct test_patch {
 };
 
 /**
- * struct scene - what there is
- * @rnd:	  where random numbers come from, the same each time
+ * struct scene - the patches and the expected versions
+ * @rnd:	  random numbers, the same in each run
  * @patches:	  the patches
- * @desc:	  stands for an author's description
+ * @desc:	  used as the description of objects
  * @stacks:	  versions of each function, the newest last
- * @nr_versions:  how many
- * @nr_addresses: how many addresses ftrace had been told of before
+ * @nr_versions:  number of versions of each function
+ * @nr_addresses: number of addresses in all filters before the test
  */
 struct scene {
 	struct rnd_state rnd;
@@ -455,7 +467,7 @@ struct scene {
 	unsigned int nr_addresses;
 };
 
-/* How many addresses the filters of all batches have. */
+/* Return the number of addresses in the filters of all batches. */
 static unsigned int count_addresses(void)
 {
 	struct klp_redirect_batch *batch;
@@ -467,7 +479,7 @@ static unsigned int count_addresses(void)
 	return nr;
 }
 
-/* What a task in this state gets when it calls a function. */
+/* Return the result of calling a function in a state of the task. */
 static int call(unsigned int nr, int state)
 {
 	int ret;
@@ -479,7 +491,7 @@ static int call(unsigned int nr, int state)
 	return ret;
 }
 
-/* What it should get. */
+/* Return the expected result. */
 static int plain_call(const struct scene *scene, unsigned int nr, int state)
 {
 	unsigned int top = scene->nr_versions[nr];
@@ -508,7 +520,7 @@ static void check_calls(struct kunit *test, struct scene *scene)
 	}
 }
 
-/* Choose the functions of a patch anew. Which is in which object is random, too. */
+/* Choose the functions of a patch and their objects at random. */
 static void make_patch(struct scene *scene, unsigned int p)
 {
 	struct test_patch *patch = &scene->patches[p];
@@ -534,7 +546,8 @@ static void make_patch(struct scene *scene, unsigned int p)
 		func->obj = obj;
 		func->name = "function";
 		func->old_func = functions[i][0];
-		/* Whatever the core has added is there for its nops. */
+		klp_locate_func(func);
+		/* An object that the core has added contains only nops. */
 		func->nop = !obj->desc || !random_below(&scene->rnd, 4);
 		func->new_func = func->nop ? func->old_func : functions[i][p + 1];
 		func->transition = func->nop || random_below(&scene->rnd, 2);
@@ -543,7 +556,7 @@ static void make_patch(struct scene *scene, unsigned int p)
 	}
 }
 
-/* Likewise, each object with so many functions at least. */
+/* Choose the functions of a patch, at least @nr_funcs for each object. */
 static void make_full_patch(struct scene *scene, unsigned int p, unsigned int nr_funcs)
 {
 	struct klp_rt_object *obj;
@@ -552,7 +565,7 @@ static void make_full_patch(struct scene *scene, unsigned int p, unsigned int nr
 	do {
 		make_patch(scene, p);
 		full = true;
-		klp_for_each_object(obj, &scene->patches[p].patch)
+		klp_rt_for_each_object(obj, &scene->patches[p].patch)
 			full &= obj->nr_funcs >= nr_funcs;
 	} while (!full);
 }
@@ -593,7 +606,7 @@ static int apply(struct scene *scene, unsigned int p, bool prepare)
 
 	if (prepare)
 		klp_redirect_prepare(&scene->patches[p].patch);
-	klp_for_each_object(obj, &scene->patches[p].patch) {
+	klp_rt_for_each_object(obj, &scene->patches[p].patch) {
 		ret = klp_redirect_object(obj);
 		if (ret)
 			return ret;
@@ -607,12 +620,12 @@ static void remove(struct scene *scene, unsigned int p)
 
 	guard(mutex)(&klp_mutex);
 
-	klp_for_each_object(obj, &scene->patches[p].patch)
+	klp_rt_for_each_object(obj, &scene->patches[p].patch)
 		klp_unredirect_object(obj);
 	klp_redirect_synchronize();
 }
 
-/* The transition of a patch that replaces others is over. */
+/* Remove the nops, as at the end of the transition of a replace. */
 static void remove_nops(struct scene *scene, unsigned int p)
 {
 	struct klp_rt_func *func, *next;
@@ -620,7 +633,7 @@ static void remove_nops(struct scene *scene, unsigned int p)
 
 	guard(mutex)(&klp_mutex);
 
-	klp_for_each_object(obj, &scene->patches[p].patch) {
+	klp_rt_for_each_object(obj, &scene->patches[p].patch) {
 		klp_unredirect_nops(obj);
 		list_for_each_entry_safe(func, next, &obj->funcs, node) {
 			if (!func->nop)
@@ -632,17 +645,11 @@ static void remove_nops(struct scene *scene, unsigned int p)
 	klp_redirect_synchronize();
 }
 
-static void trim(void)
-{
-	guard(mutex)(&klp_mutex);
-	klp_redirect_trim();
-}
-
 static void check_trimmed(struct kunit *test, struct scene *scene)
 {
 	unsigned int i, redirected = 0;
 
-	trim();
+	klp_redirect_trim();
 	for (i = 0; i < NR_FUNCTIONS; i++)
 		redirected += !!scene->nr_versions[i];
 	KUNIT_ASSERT_EQ(test, count_addresses() - scene->nr_addresses, redirected);
@@ -677,7 +684,7 @@ static void apply_or_remove(struct kunit *test, struct scene *scene, unsigned in
 		KUNIT_ASSERT_EQ(test, patch->objs[i].patched, patch->applied);
 }
 
-/* Patches come and go in any order, in transition or not. */
+/* Patches are enabled and disabled in random order, in a transition or not. */
 static void functions_change(struct kunit *test)
 {
 	struct scene *scene = test->priv;
@@ -697,7 +704,10 @@ static void functions_change(struct kunit *test)
 			plain_remove(scene, p, true);
 			KUNIT_ASSERT_FALSE(test, scene->patches[p].objs[NR_OBJECTS - 1].patched);
 			KUNIT_ASSERT_TRUE(test, scene->patches[p].objs[0].patched);
-			/* No object without an author is left, and what is not there cannot go. */
+			/*
+			 * Objects without a description are gone, and removing nops again has
+			 * no effect.
+			 */
 			remove_nops(scene, p);
 			break;
 		case 2 ... 3:
@@ -717,7 +727,7 @@ static void functions_change(struct kunit *test)
 	check_calls(test, scene);
 }
 
-/* What is registered in advance is given up again when nothing comes of it. */
+/* Addresses that are registered and get no version are removed. */
 static void prepare_for_nothing(struct kunit *test)
 {
 	struct scene *scene = test->priv;
@@ -732,15 +742,15 @@ static void prepare_for_nothing(struct kunit *test)
 	check_calls(test, scene);
 	check_trimmed(test, scene);
 
-	/* A function that cannot be traced: it is for klp_redirect_object() to say so. */
+	/* A function that cannot be traced is reported by klp_redirect_object(), not here. */
 	for (i = 0; !patch->funcs[i].obj; i++)
 		;
-	patch->funcs[i].old_func += 1000000000;
+	patch->funcs[i].ip = 0;
 	scoped_guard(mutex, &klp_mutex)
 		klp_redirect_prepare(&patch->patch);
 	KUNIT_ASSERT_EQ(test, count_addresses(), scene->nr_addresses);
 
-	/* An object that is not loaded has nothing to be registered. */
+	/* The functions of an object that is not loaded are not registered. */
 	patch->funcs[i].obj->name = "klp_kunit_absent";
 	scoped_guard(mutex, &klp_mutex)
 		klp_redirect_prepare(&patch->patch);
@@ -749,7 +759,7 @@ static void prepare_for_nothing(struct kunit *test)
 	check_trimmed(test, scene);
 }
 
-/* An object that is refused leaves nothing behind, and the one before it as it was. */
+/* A refused object is not registered, and the object before it is unchanged. */
 static void redirect_fails(struct kunit *test)
 {
 	struct scene *scene = test->priv;
@@ -767,7 +777,7 @@ static void redirect_fails(struct kunit *test)
 	make_full_patch(scene, 1, 2);
 	obj = &scene->patches[1].objs[0];
 	last = list_last_entry(&obj->funcs, struct klp_rt_func, node);
-	last->old_func += 1000000000;
+	last->ip = 0;
 	scoped_guard(mutex, &klp_mutex)
 		ret = klp_redirect_object(obj);
 	KUNIT_ASSERT_EQ(test, ret, -EINVAL);
@@ -792,7 +802,7 @@ static int init(struct kunit *test)
 	return 0;
 }
 
-/* A test that has ended too early must not leave functions redirected. */
+/* Revert the functions of a test that has failed. */
 static void clean_up(struct kunit *test)
 {
 	struct scene *scene = test->priv;
@@ -804,7 +814,7 @@ static void clean_up(struct kunit *test)
 		if (scene->patches[p].patch.name)
 			remove(scene, p);
 	}
-	trim();
+	klp_redirect_trim();
 }
 
 static struct kunit_case cases[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of symbols: names of sections and symbols that nobody would write but
- * who means harm, and the look-up of functions of vmlinux and of this module.
+ * KUnit tests of symbols: malformed names of sections and symbols, and lookups of functions of
+ * vmlinux and of this module.
  */
 
 #include <kunit/test.h>
@@ -13,9 +13,9 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
-#include "runtime.h"
-#include "symbols.h"
-#include "symbols_test.h"
+#include "../runtime.h"
+#include "../symbols.h"
+#include "symbols_kunit.h"
 
 /* --- names -------------------------------------------------------------------------------- */
 
@@ -23,11 +23,11 @@
 #define CANARIES	64
 
 /**
- * struct split - what a name is split into
+ * struct split - the parts of a name
  * @objname:	      the object
- * @objname_canaries: nobody writes there
+ * @objname_canaries: must not be written
  * @name:	      the symbol
- * @name_canaries:    nobody writes there either
+ * @name_canaries:    must not be written
  * @sympos:	      its position
  */
 struct split {
@@ -39,11 +39,11 @@ struct split {
 };
 
 /**
- * struct names - what the tests of names need
- * @page:     one page, and nothing that could be read behind it
- * @text:     room to put a name together
- * @split:    what the core says
- * @expected: what is right
+ * struct names - buffers for the tests of names
+ * @page:     one page, followed by an unmapped one
+ * @text:     buffer for building a name
+ * @split:    result of the core
+ * @expected: expected result
  */
 struct names {
 	char *page;
@@ -52,7 +52,7 @@ struct names {
 	struct split expected;
 };
 
-/* Copy what comes before a character or the end. NULL: that is nothing, or too much. */
+/* Copy the text before @stop or the end. Returns NULL if it is empty or too long. */
 static const char *plain_part(const char *from, char stop, char *to, size_t size)
 {
 	size_t len = 0;
@@ -68,7 +68,7 @@ static const char *plain_part(const char *from, char stop, char *to, size_t size
 	return from + len;
 }
 
-/* A position is a decimal number. What kstrtoul() lets pass around it does no harm. */
+/* Parse a position, a decimal number. The other forms that kstrtoul() accepts are harmless. */
 static bool plain_number(const char *text, unsigned long *value)
 {
 	const char *digit = text + (*text == '+');
@@ -94,7 +94,7 @@ static bool plain_prefix(const char **text, const char *prefix)
 	return true;
 }
 
-/* .klp.sym.<object>.<symbol>,<position> */
+/* Split .klp.sym.<object>.<symbol>,<position>. */
 static bool plain_split_symbol(const char *text, struct split *split)
 {
 	if (!plain_prefix(&text, ".klp.sym."))
@@ -108,7 +108,7 @@ static bool plain_split_symbol(const char *text, struct split *split)
 	return plain_number(text, &split->sympos);
 }
 
-/* .klp.rela.<object>.<section>, of which the section does not matter */
+/* Split .klp.rela.<object>.<section>. The section is ignored. */
 static bool plain_split_section(const char *text, struct split *split)
 {
 	return plain_prefix(&text, ".klp.rela.") &&
@@ -127,7 +127,7 @@ static void check_canaries(struct kunit *test, const struct split *split, const 
 	KUNIT_ASSERT_NULL_MSG(test, memchr_inv(split->name_canaries, CANARY, CANARIES), "%s", text);
 }
 
-/* Whatever the name is: the answer is right, and nothing is read or written beside it. */
+/* Check the result for a name, and that nothing outside of the buffers is read or written. */
 static void check_name(struct kunit *test, struct names *names, const char *text)
 {
 	struct split *split = &names->split, *expected = &names->expected;
@@ -182,7 +182,7 @@ static char *append(char *end, const char *text)
 	return end + len;
 }
 
-/* Likewise with one character over and over. */
+/* Append one character @nr times. Returns the end of the name. */
 static char *append_many(char *end, char c, size_t nr)
 {
 	memset(end, c, nr);
@@ -200,7 +200,7 @@ static const char * const positions[] = {
 	",1 ", ",1\n", ",1\n\n", ",0x1", ",1x", ",1,1", ",,1", ",", "", ".1", ",%s", ",\xff",
 };
 
-/* No longer than they may be, and one longer; and short ones. */
+/* The longest valid length, one more, and short ones. */
 static const unsigned int object_lengths[] = {
 	0, 1, MODULE_NAME_LEN - 1, MODULE_NAME_LEN, MODULE_NAME_LEN + 1,
 };
@@ -211,7 +211,7 @@ static const unsigned int symbol_lengths[] = {
 
 static const char * const separators[] = { ".", "", "..", "," };
 
-/* A name that is put together from a number: each part is chosen by what is left of it. */
+/* Return one of @nr_choices choices, from the quotient that is left of *@number. */
 static unsigned int choose(unsigned int *number, unsigned int nr_choices)
 {
 	unsigned int choice = *number % nr_choices;
@@ -241,7 +241,7 @@ static void every_length(struct kunit *test)
 		check_name(test, names, names->text);
 }
 
-/* Names put together from pieces of right ones, and of others. */
+/* Test names that consist of parts of valid and other names. */
 static void random_names(struct kunit *test)
 {
 	static const char * const pieces[] = {
@@ -268,7 +268,7 @@ static void random_names(struct kunit *test)
 
 /* --- look-ups ----------------------------------------------------------------------------- */
 
-/* Another file of this module has one of that name, too. It is linked behind this one. */
+/* Another file of this module has a function of the same name. It is linked after this one. */
 static noinline int klp_kunit_twin(int value)
 {
 	return value + 1;
@@ -283,12 +283,25 @@ static noinline int klp_kunit_single(int value)
 	return sum;
 }
 
+/* A second name of its address. */
+static int __alias(klp_kunit_single) __used klp_kunit_alias(int value);
+
+/* The compiler moves code that calls this to klp_kunit_replacement.cold. */
+static noinline __attribute((__cold__)) void klp_kunit_is_cold(int value)
+{
+	pr_info("klp_kunit_replacement(%d)\n", value);
+}
+
 static noinline int klp_kunit_replacement(int value)
 {
+	if (unlikely(value < 0)) {
+		klp_kunit_is_cold(value);
+		return value;
+	}
 	return READ_ONCE(value) % 7;
 }
 
-/* The object that functions of this module are in. */
+/* Return the name of the object that contains the functions of this module. */
 static const char *own_object(void)
 {
 	return IS_MODULE(CONFIG_KLP_KUNIT_TEST) ? KBUILD_MODNAME : "vmlinux";
@@ -315,14 +328,14 @@ static void one_symbol(struct kunit *test)
 			(unsigned long)klp_kunit_second_twin());
 	KUNIT_ASSERT_EQ(test, find(own, "klp_kunit_twin", 3), -EINVAL);
 	KUNIT_ASSERT_EQ(test, find(own, "klp_kunit_twin", ULONG_MAX), -EINVAL);
-	KUNIT_ASSERT_EQ(test, find(own, "klp_kunit_nobody", 0), -EINVAL);
+	KUNIT_ASSERT_EQ(test, find(own, "klp_kunit_missing", 0), -EINVAL);
 	KUNIT_ASSERT_EQ(test, find(own, "", 0), -EINVAL);
 	KUNIT_ASSERT_EQ(test, find("vmlinux", "msleep", 0), (unsigned long)msleep);
 	KUNIT_ASSERT_EQ(test, find("klp_kunit_absent", "msleep", 0), -EINVAL);
 	KUNIT_ASSERT_EQ(test, klp_kunit_twin(1) + 1, klp_kunit_second_twin()(1));
 }
 
-/* How long a function is, as kallsyms sees it. */
+/* Return the size of a function from kallsyms. */
 static unsigned long size_of(const void *code)
 {
 	char symbol[KSYM_SYMBOL_LEN];
@@ -338,7 +351,7 @@ static unsigned long size_of(const void *code)
 
 #define MAX_FUNCS	5
 
-/* A function to look up, and where it is. */
+/* A function to look up, and its expected address. */
 struct wanted {
 	const char *name;
 	unsigned long sympos;
@@ -382,6 +395,7 @@ static struct search *make_search(struct kunit *test, struct module *mod,
 		search->funcs[i].sympos = wanted[i].sympos;
 		search->funcs[i].nop = wanted[i].nop;
 		search->funcs[i].new_func = wanted[i].nop ? NULL : klp_kunit_replacement;
+		INIT_LIST_HEAD(&search->funcs[i].parts);
 		search->by_name[i] = &search->funcs[i];
 		list_add_tail(&search->funcs[i].node, &obj->funcs);
 	}
@@ -434,7 +448,7 @@ static void need_module(struct kunit *test)
 		kunit_skip(test, "this is no module");
 }
 
-/* All functions of an object at once; that of a module, and vmlinux. */
+/* Look up all functions of an object in one call, of a module and of vmlinux. */
 static void object_symbols(struct kunit *test)
 {
 	const struct wanted own[] = {
@@ -456,11 +470,11 @@ static void object_symbols(struct kunit *test)
 	KUNIT_ASSERT_NE(test, klp_kunit_single(3), klp_kunit_replacement(3));
 }
 
-/* One that is missing, or not clear, spoils it for all, wherever it stands. */
+/* A missing or ambiguous function fails the lookup of the object, at any index. */
 static void object_symbols_fail(struct kunit *test)
 {
 	static const struct wanted wrong[] = {
-		{ "klp_kunit_nobody" }, { "aaa_klp_kunit_nobody" }, { "msleep", 2 },
+		{ "klp_kunit_missing" }, { "aaa_klp_kunit_missing" }, { "msleep", 2 },
 	};
 	struct wanted vmlinux[] = {
 		{ "kfree" }, { "vfree" }, { "msleep", 1 }, {},
@@ -478,7 +492,116 @@ static void object_symbols_fail(struct kunit *test)
 	}
 }
 
-/* What the core keeps of a livepatch's file. This module is none and has no relocations. */
+static void expect_redundant(struct kunit *test, const struct wanted *wanted, unsigned int nr,
+			     unsigned int redundant)
+{
+	struct search *search = make_search(test, THIS_MODULE, wanted, nr);
+	unsigned int i, found = 0;
+
+	KUNIT_ASSERT_EQ(test, resolve(search), 0);
+	for (i = 0; i < nr; i++) {
+		KUNIT_ASSERT_NE(test, search->funcs[i].ip, 0);
+		if (!search->funcs[i].redundant)
+			continue;
+		KUNIT_ASSERT_TRUE(test, search->funcs[i].nop);
+		found++;
+	}
+	KUNIT_ASSERT_EQ(test, found, redundant);
+	release(search);
+}
+
+/*
+ * A description may contain one of two names of an address, and the address is redirected once.
+ */
+static void aliases(struct kunit *test)
+{
+	const struct wanted both[] = {
+		{ "klp_kunit_single" }, { "klp_kunit_twin", 1 }, { "klp_kunit_alias" },
+	};
+	const struct wanted one_nop[] = {
+		{ "klp_kunit_single", .nop = true }, { "klp_kunit_twin", 1 }, { "klp_kunit_alias" },
+	};
+	const struct wanted other_nop[] = {
+		{ "klp_kunit_single" }, { "klp_kunit_alias", .nop = true },
+	};
+	const struct wanted two_nops[] = {
+		{ "klp_kunit_alias", .nop = true }, { "klp_kunit_single", .nop = true },
+	};
+	struct search *search;
+
+	need_module(test);
+	search = make_search(test, THIS_MODULE, both, ARRAY_SIZE(both));
+	KUNIT_ASSERT_EQ(test, resolve(search), -EEXIST);
+	expect_redundant(test, both, 2, 0);
+	expect_redundant(test, one_nop, ARRAY_SIZE(one_nop), 1);
+	expect_redundant(test, other_nop, ARRAY_SIZE(other_nop), 1);
+	expect_redundant(test, two_nops, ARRAY_SIZE(two_nops), 1);
+}
+
+static bool has_part(const struct klp_rt_func *func, bool of_new, unsigned long start)
+{
+	const struct klp_code_part *part;
+
+	list_for_each_entry(part, &func->parts, node) {
+		if (part->of_new == of_new && part->start == start)
+			return part->size > 0;
+	}
+	return false;
+}
+
+/* Check that a function has its part, unless the compiler has not split the function. */
+static bool check_part(struct kunit *test, const char *name, const char *part_name)
+{
+	const struct wanted wanted = { name };
+	unsigned long part = find("vmlinux", part_name, 0);
+	struct search *search;
+
+	if (IS_ERR_VALUE(part) || IS_ERR_VALUE(find("vmlinux", name, 0)))
+		return false;
+	search = make_search(test, NULL, &wanted, 1);
+	KUNIT_ASSERT_EQ(test, resolve(search), 0);
+	KUNIT_EXPECT_TRUE(test, has_part(&search->funcs[0], false, part));
+	release(search);
+	return true;
+}
+
+/* Code that the compiler has moved out of old functions of vmlinux. */
+static void parts_of_vmlinux(struct kunit *test)
+{
+	unsigned int nr = 0;
+
+	need_module(test);
+	nr += check_part(test, "put_pid", "put_pid.part.0");
+	nr += check_part(test, "register_kretprobe", "register_kretprobe.part.0");
+	nr += check_part(test, "clear_mod_from_hash", "clear_mod_from_hash.part.0");
+	nr += check_part(test, "do_exit", "do_exit.cold");
+	if (!nr)
+		kunit_skip(test, "the compiler has split none of the functions");
+}
+
+/* Code that the compiler has moved out of a new function, or out of an old one of a module. */
+static void parts_of_module(struct kunit *test)
+{
+	const struct wanted wanted[] = {
+		{ "klp_kunit_replacement" }, { "klp_kunit_single" },
+	};
+	struct search *search;
+	unsigned long part;
+
+	need_module(test);
+	part = find(own_object(), "klp_kunit_replacement.cold", 0);
+	if (IS_ERR_VALUE(part))
+		kunit_skip(test, "the compiler has not split the function");
+	search = make_search(test, THIS_MODULE, wanted, ARRAY_SIZE(wanted));
+	KUNIT_ASSERT_EQ(test, resolve(search), 0);
+	KUNIT_EXPECT_TRUE(test, has_part(&search->funcs[0], false, part));
+	KUNIT_EXPECT_TRUE(test, has_part(&search->funcs[0], true, part));
+	KUNIT_EXPECT_FALSE(test, has_part(&search->funcs[1], false, part));
+	KUNIT_EXPECT_TRUE(test, has_part(&search->funcs[1], true, part));
+	release(search);
+}
+
+/* The data that the loader keeps for a livepatch. This module has no relocations. */
 static struct klp_modinfo no_sections;
 
 static int init_suite(struct kunit_suite *suite)
@@ -504,6 +627,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(one_symbol),
 	KUNIT_CASE(object_symbols),
 	KUNIT_CASE(object_symbols_fail),
+	KUNIT_CASE(aliases),
+	KUNIT_CASE(parts_of_vmlinux),
+	KUNIT_CASE(parts_of_module),
 	{}
 };
 

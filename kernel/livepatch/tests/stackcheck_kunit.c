@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of stack checks. The table is compared with a plain list of all ranges
- * that is searched from one end to the other; then stacks of real tasks are looked at.
+ * KUnit tests of stack checks. The table is compared with a list of all ranges and a linear
+ * search. Further tests check the stacks of real tasks.
  */
 
 #include <kunit/test.h>
@@ -11,22 +11,22 @@
 #include <linux/kallsyms.h>
 #include <linux/kthread.h>
 #include <linux/prandom.h>
-#include "redirect_batch.h"
-#include "runtime.h"
-#include "stackcheck.h"
+#include "../redirect_batch.h"
+#include "../runtime.h"
+#include "../stackcheck.h"
 
 /* --- tables ------------------------------------------------------------------------------- */
 
-/* The text that the functions of a made-up patch lie in. */
+/* Address of the text that contains the functions of a synthetic patch. */
 #define TEXT		0xffffffffc0100000
 
 #define NR_OBJECTS	3
 
 /**
- * struct plain_range - a range as the table should have it
- * @start: its first address
- * @end:   the address behind its last, which may be a return address, too
- * @name:  what is said of it
+ * struct plain_range - an expected range
+ * @start: first address
+ * @end:   address behind the last one, which may be a return address as well
+ * @name:  name that a lookup returns
  */
 struct plain_range {
 	unsigned long start;
@@ -35,16 +35,17 @@ struct plain_range {
 };
 
 /**
- * struct made_up - a patch, and what it says
- * @rnd:       where random numbers come from, the same each time
+ * struct made_up - a synthetic patch and its expected ranges
+ * @rnd:       random numbers, the same in each run
  * @patch:     the patch
- * @objs:      its objects, of which the last is not redirected
+ * @objs:      its objects. The last one is not redirected
  * @funcs:     its functions
- * @older:     the versions below, where there are some
- * @redirects: what the functions are versions of
- * @names:     the functions' names, all different
- * @nr:	       how many ranges there should be
- * @ranges:    those
+ * @older:     versions below some functions
+ * @parts:     code outside of the functions: three for each
+ * @redirects: the redirects of the functions
+ * @names:     names of the functions, all different
+ * @nr:	       number of expected ranges
+ * @ranges:    expected ranges
  */
 struct made_up {
 	struct rnd_state rnd;
@@ -52,6 +53,7 @@ struct made_up {
 	struct klp_rt_object objs[NR_OBJECTS];
 	struct klp_rt_func *funcs;
 	struct klp_rt_func *older;
+	struct klp_code_part *parts;
 	struct klp_redirect *redirects;
 	char (*names)[24];
 	unsigned int nr;
@@ -60,7 +62,7 @@ struct made_up {
 
 static void *random_code(struct made_up *made_up, unsigned int nr)
 {
-	/* So close to each other that many overlap. */
+	/* The distances are small, so that many ranges overlap. */
 	return (void *)TEXT + 16 * (prandom_u32_state(&made_up->rnd) % (8 * nr));
 }
 
@@ -82,12 +84,30 @@ static void note_range(struct made_up *made_up, const void *start, unsigned long
 	};
 }
 
+static struct klp_code_part *make_part(struct made_up *made_up, unsigned int nr,
+				       unsigned int i, struct klp_rt_func *func, bool of_new)
+{
+	struct klp_code_part *part = &made_up->parts[i];
+
+	part->of_new = of_new;
+	part->start = (unsigned long)random_code(made_up, nr);
+	part->size = random_size(made_up);
+	list_add_tail(&part->node, &func->parts);
+	return part;
+}
+
+static void note_part(struct made_up *made_up, const struct klp_code_part *part, const char *name)
+{
+	note_range(made_up, (void *)part->start, part->size, name);
+}
+
 static void make_func(struct made_up *made_up, unsigned int nr, unsigned int i, int target)
 {
 	struct klp_rt_object *obj = &made_up->objs[prandom_u32_state(&made_up->rnd) % NR_OBJECTS];
 	unsigned long entry = prandom_u32_state(&made_up->rnd) % 2 ? 4 : 0;
 	struct klp_rt_func *func = &made_up->funcs[i];
 	struct klp_rt_func *older = &made_up->older[i];
+	struct klp_code_part *old_part, *new_part, *older_part;
 
 	snprintf(made_up->names[i], sizeof(made_up->names[i]), "function_%u", i);
 	func->name = made_up->names[i];
@@ -96,9 +116,14 @@ static void make_func(struct made_up *made_up, unsigned int nr, unsigned int i, 
 	func->new_func = random_code(made_up, nr);
 	func->new_size = random_size(made_up);
 	func->redirect = &made_up->redirects[i];
-	made_up->redirects[i].ip = (unsigned long)func->old_func + entry;
+	func->ip = (unsigned long)func->old_func + entry;
+	INIT_LIST_HEAD(&func->parts);
+	INIT_LIST_HEAD(&older->parts);
 	older->new_func = random_code(made_up, nr);
 	older->new_size = random_size(made_up);
+	old_part = make_part(made_up, nr, 3 * i, func, false);
+	new_part = make_part(made_up, nr, 3 * i + 1, func, true);
+	older_part = make_part(made_up, nr, 3 * i + 2, older, true);
 	if (prandom_u32_state(&made_up->rnd) % 2)
 		RCU_INIT_POINTER(func->older, older);
 	list_add_tail(&func->node, &obj->funcs);
@@ -106,13 +131,17 @@ static void make_func(struct made_up *made_up, unsigned int nr, unsigned int i, 
 
 	if (!obj->patched)
 		return;
-	/* Where tasks come from, and the way into the function. */
-	if (target == KLP_TRANSITION_UNPATCHED)
+	/* The code that tasks leave, and the entry of the function. */
+	if (target == KLP_TRANSITION_UNPATCHED) {
 		note_range(made_up, func->new_func, func->new_size, func->name);
-	else if (rcu_access_pointer(func->older))
+		note_part(made_up, new_part, func->name);
+	} else if (rcu_access_pointer(func->older)) {
 		note_range(made_up, older->new_func, older->new_size, func->name);
-	else
+		note_part(made_up, older_part, func->name);
+	} else {
 		note_range(made_up, func->old_func, func->old_size, func->name);
+		note_part(made_up, old_part, func->name);
+	}
 	note_range(made_up, func->old_func, entry + MCOUNT_INSN_SIZE, func->name);
 }
 
@@ -122,15 +151,19 @@ static struct made_up *make_up(struct kunit *test, unsigned int nr, int target)
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, made_up);
+	made_up->patch.mod = kunit_kzalloc(test, sizeof(struct module), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, made_up->patch.mod);
 	made_up->funcs = kunit_kcalloc(test, nr + 1, sizeof(*made_up->funcs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, made_up->funcs);
 	made_up->older = kunit_kcalloc(test, nr + 1, sizeof(*made_up->older), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, made_up->older);
+	made_up->parts = kunit_kcalloc(test, 3 * nr + 1, sizeof(*made_up->parts), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, made_up->parts);
 	made_up->redirects = kunit_kcalloc(test, nr + 1, sizeof(*made_up->redirects), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, made_up->redirects);
 	made_up->names = kunit_kcalloc(test, nr + 1, sizeof(*made_up->names), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, made_up->names);
-	made_up->ranges = kunit_kcalloc(test, 2 * nr + 1, sizeof(*made_up->ranges), GFP_KERNEL);
+	made_up->ranges = kunit_kcalloc(test, 3 * nr + 1, sizeof(*made_up->ranges), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, made_up->ranges);
 
 	prandom_seed_state(&made_up->rnd, 612 + nr);
@@ -156,7 +189,7 @@ static void free_table(void *table)
 	klp_stack_table_free(table);
 }
 
-/* The table of a patch, for as long as the test runs. */
+/* Build the table of a patch. The end of the test frees it. */
 static struct klp_stack_table *make_table(struct kunit *test, struct klp_rt_patch *patch,
 					  int target)
 {
@@ -167,7 +200,7 @@ static struct klp_stack_table *make_table(struct kunit *test, struct klp_rt_patc
 	return table;
 }
 
-/* May that name, or none, be said of an address? */
+/* Return true if @name, or NULL, is a correct result for an address. */
 static bool plain_find(const struct made_up *made_up, unsigned long addr, const char *name)
 {
 	bool found = false;
@@ -201,7 +234,7 @@ static void check_table(struct kunit *test, unsigned int nr, int target)
 	unsigned int i, step = nr / 100 + 1;
 	long offset;
 
-	/* The edges of the ranges, and anywhere between. */
+	/* The bounds of the ranges, and random addresses. */
 	for (i = 0; i < made_up->nr; i += step) {
 		for (offset = -1; offset <= 1; offset++) {
 			check_address(test, made_up, table, made_up->ranges[i].start + offset);
@@ -239,8 +272,8 @@ static void table_unpatched(struct kunit *test)
 /**
  * struct sleeper - a task that sleeps in a function
  * @task:    the task
- * @reached: it is in the function
- * @go_on:   it is to leave it
+ * @reached: the task is in the function
+ * @go_on:   the task may leave the function
  */
 struct sleeper {
 	struct task_struct *task;
@@ -252,7 +285,7 @@ static noinline void sleep_here(struct sleeper *sleeper)
 {
 	complete(&sleeper->reached);
 	wait_for_completion(&sleeper->go_on);
-	/* Not a jump to the function that waits. */
+	/* Keeps the compiler from jumping to the function that waits. */
 	barrier();
 }
 
@@ -262,14 +295,14 @@ static int sleeper_fn(void *data)
 	return 0;
 }
 
-/* A function that sleeps nowhere. */
+/* A function that never sleeps. */
 static noinline int not_here(int value)
 {
 	barrier();
 	return value + 1;
 }
 
-/* How long a function is, as kallsyms sees it. */
+/* Return the size of a function from kallsyms. */
 static unsigned long size_of(const void *code)
 {
 	char symbol[KSYM_SYMBOL_LEN];
@@ -283,7 +316,7 @@ static unsigned long size_of(const void *code)
 	return size;
 }
 
-/* A patch that has one function, and tasks leave the old code. */
+/* Build the table of a patch of one function, for tasks that leave the old code. */
 static struct klp_stack_table *table_for(struct kunit *test, void *code, const char *name)
 {
 	struct made_up *made_up = make_up(test, 0, KLP_TRANSITION_PATCHED);
@@ -294,7 +327,8 @@ static struct klp_stack_table *table_for(struct kunit *test, void *code, const c
 	func->old_size = size_of(code);
 	KUNIT_ASSERT_GT(test, func->old_size, 0);
 	func->redirect = made_up->redirects;
-	made_up->redirects->ip = (unsigned long)code;
+	func->ip = (unsigned long)code;
+	INIT_LIST_HEAD(&func->parts);
 	list_add_tail(&func->node, &made_up->objs[0].funcs);
 	made_up->objs[0].nr_funcs = 1;
 	return make_table(test, &made_up->patch, KLP_TRANSITION_PATCHED);
@@ -303,12 +337,16 @@ static struct klp_stack_table *table_for(struct kunit *test, void *code, const c
 static int check_stack(const struct klp_stack_table *table, struct task_struct *task,
 		       const char **name)
 {
+	struct klp_stack_hit hit;
+	int ret;
+
 	guard(preempt)();
-	*name = NULL;
-	return klp_stack_check(table, task, name);
+	ret = klp_stack_check(table, task, &hit);
+	*name = hit.function;
+	return ret;
 }
 
-/* It is off its CPU and stays so until it is woken up. */
+/* Return true if the task has left its CPU and sleeps until it is woken. */
 static bool is_asleep(struct task_struct *task)
 {
 	if (READ_ONCE(task->__state) != TASK_UNINTERRUPTIBLE)
@@ -351,7 +389,10 @@ static void need_reliable_stack(struct kunit *test)
 		kunit_skip(test, "this kernel does not know stacks for certain");
 }
 
-/* A task that sleeps in a function, or in what that calls; and it does not stay the same. */
+/*
+ * A task that sleeps in a function or in its callee is found, and is not found after it has
+ * left.
+ */
 static void task_asleep(struct kunit *test)
 {
 	struct klp_stack_table *in, *above, *elsewhere;
@@ -374,7 +415,7 @@ static void task_asleep(struct kunit *test)
 	KUNIT_ASSERT_NULL(test, name);
 }
 
-/* A task that has ended, of which somebody keeps the structure, is in no function. */
+/* A task that has ended is in no function. A reference keeps its task_struct. */
 static void task_ended(struct kunit *test)
 {
 	struct klp_stack_table *table;
@@ -391,7 +432,7 @@ static void task_ended(struct kunit *test)
 	kunit_release_action(test, wake_up_sleeper, sleeper);
 
 #ifdef CONFIG_THREAD_INFO_IN_TASK
-	/* Its stack goes soon afterwards. */
+	/* Its stack is freed soon afterwards. */
 	for (i = 0; i < 10000 && refcount_read(&sleeper->task->stack_refcount); i++)
 		usleep_range(500, 1000);
 	KUNIT_ASSERT_EQ(test, refcount_read(&sleeper->task->stack_refcount), 0);
@@ -408,7 +449,7 @@ static noinline int check_self(const struct klp_stack_table *table, const char *
 	return ret;
 }
 
-/* The task that asks, which is in the function or is not. */
+/* The check of current, inside and outside of the function. */
 static void task_current(struct kunit *test)
 {
 	struct klp_stack_table *in, *elsewhere;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the callbacks and hooks: what runs, how often, and what is owed
- * afterwards. What is right is written down here as tables, from
- * Documentation/livepatch/callbacks.rst; all that can be asked of them is generated.
+ * KUnit tests of callbacks and hooks: which ones run, how often, and which are owed afterwards.
+ * The expected results are tables from Documentation/livepatch/callbacks.rst. The tests
+ * generate all combinations of states, events and callbacks.
  */
 
 #include <kunit/test.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
-#include "callbacks.h"
-#include "runtime.h"
+#include "../callbacks.h"
+#include "../runtime.h"
 
 /*
- * What can run, one letter each. In a rule, 'h' and 'H' stand for all hooks there
- * are; in what has run they are followed by the number of one hook.
+ * A letter for each callback and hook. In a rule, 'h' and 'H' stand for all hooks. In a record
+ * of calls, the number of the hook follows.
  */
 #define PRE_PATCH	'p'
 #define PATCH_HOOK	'h'
@@ -47,7 +47,7 @@ struct rule {
 	enum klp_object_state next;
 };
 
-/* Each event in each state. A veto of pre_patch ends it, and leaves the state as it is. */
+/* Effect of each event in each state. A veto of pre_patch ends the event and keeps the state. */
 static const struct rule rules[NR_STATES][NR_EVENTS] = {
 	[KLP_OBJECT_IDLE] = {
 		[PREPARE] = { "ph", KLP_OBJECT_PREPARED },
@@ -72,7 +72,7 @@ static const struct rule rules[NR_STATES][NR_EVENTS] = {
 	},
 };
 
-/* What is owed in each state: it runs when everything is taken back. */
+/* Callbacks that are owed in each state: they run when the patch is disabled. */
 static const char * const owed[NR_STATES] = {
 	[KLP_OBJECT_IDLE] = "",
 	[KLP_OBJECT_PREPARED] = "HU",
@@ -80,17 +80,17 @@ static const char * const owed[NR_STATES] = {
 };
 
 /**
- * struct subject - an object with callbacks that write down that they have run
+ * struct subject - an object whose callbacks record their calls
  * @desc:	   its description
- * @patch_hooks:   what the description may point to
- * @unpatch_hooks: likewise
- * @patch:	   the patch it is of
+ * @patch_hooks:   the array for the description
+ * @unpatch_hooks: the array for the description
+ * @patch:	   the patch
  * @obj:	   the object
- * @veto:	   what pre_patch returns
- * @hook_rets:	   what the hooks return
- * @ran:	   what has run since start_over()
- * @nr_ran:	   length of that
- * @stranger:	   something ran while klp_callback_is_caller() said no
+ * @veto:	   result of pre_patch
+ * @hook_rets:	   results of the hooks
+ * @ran:	   the calls since start_over()
+ * @nr_ran:	   length of @ran
+ * @stranger:	   a call was made while klp_callback_is_caller() returned false
  */
 struct subject {
 	struct klp_object desc;
@@ -181,7 +181,7 @@ static const struct klp_hook all_unpatch_hooks[] = {
 	{ note_unpatch_hook_0 }, { note_unpatch_hook_1 }, { note_unpatch_hook_2 },
 };
 
-/* How many hooks the array that an object is given has; there may be no array. */
+/* Number of hooks in the arrays of an object. -1 stands for no array. */
 static const int hook_counts[] = { -1, 0, 1, MAX_HOOKS };
 
 static struct klp_hook *choose_hooks(struct klp_hook *room, const struct klp_hook *all, int nr)
@@ -212,12 +212,12 @@ static void choose_all_callbacks(struct subject *subject)
 	subject->veto = 0;
 }
 
-/* What pre_patch may do. The first: there is none. */
+/* Results of pre_patch. The first entry stands for no callback. */
 static const int vetoes[] = { 0, 0, -EBUSY, -ENOMEM, 1 };
 
 #define NR_CHOICES	(ARRAY_SIZE(vetoes) * 8 * ARRAY_SIZE(hook_counts) * ARRAY_SIZE(hook_counts))
 
-/* Give the object the set of callbacks and hooks of this number. */
+/* Set the callbacks and hooks of the combination @nr. */
 static void choose(struct subject *subject, unsigned int nr)
 {
 	struct klp_callbacks *callbacks = &subject->desc.callbacks;
@@ -245,7 +245,7 @@ static void start_over(struct subject *subject)
 	subject->nr_ran = 0;
 }
 
-/* Let an event happen. */
+/* Run the function of the core for an event. */
 static int happen(struct subject *subject, enum event event)
 {
 	guard(mutex)(&klp_mutex);
@@ -280,7 +280,7 @@ static size_t expect_hooks(char *to, const struct klp_hook *hooks, char kind)
 	return len;
 }
 
-/* Which callbacks and hooks of the object those of a rule are. Returns what pre_patch says. */
+/* Write the calls that a rule expects of this object to @to. Returns the result of pre_patch. */
 static int expect(const struct subject *subject, const char *rule, char *to)
 {
 	const struct klp_object *desc = subject->desc.funcs ? &subject->desc : NULL;
@@ -318,26 +318,28 @@ static int expect(const struct subject *subject, const char *rule, char *to)
 	return ret;
 }
 
-/* Take everything back, as if the patch were disabled. */
+/* Return to the idle state, as if the patch were disabled. */
 static void take_back(struct subject *subject)
 {
 	happen(subject, WITHDRAW);
 	happen(subject, RELEASE);
 }
 
-/* An event, what it runs, what it returns, and where it leads. */
+/* Check one event: its calls, its result and the new state. */
 static enum klp_object_state check_event(struct kunit *test, struct subject *subject,
 					 enum klp_object_state state, enum event event)
 {
 	const struct rule *rule = &rules[state][event];
 	char expected[sizeof(subject->ran)];
 	enum klp_object_state next;
-	int veto;
+	int veto, ret;
 
 	veto = expect(subject, rule->runs, expected);
 	next = veto ? state : rule->next;
+	/* A positive value becomes -EINVAL. */
+	ret = veto > 0 ? -EINVAL : veto;
 	start_over(subject);
-	KUNIT_ASSERT_EQ_MSG(test, happen(subject, event), veto, "%s when %s", event_names[event],
+	KUNIT_ASSERT_EQ_MSG(test, happen(subject, event), ret, "%s when %s", event_names[event],
 			    state_names[state]);
 	KUNIT_ASSERT_STREQ_MSG(test, subject->ran, expected, "%s when %s", event_names[event],
 			       state_names[state]);
@@ -346,7 +348,7 @@ static enum klp_object_state check_event(struct kunit *test, struct subject *sub
 	return next;
 }
 
-/* What is owed runs, once, and then nothing is owed. */
+/* Check that each owed callback runs once, and that none is owed afterwards. */
 static void check_owed(struct kunit *test, struct subject *subject, enum klp_object_state state)
 {
 	char expected[sizeof(subject->ran)];
@@ -361,7 +363,7 @@ static void check_owed(struct kunit *test, struct subject *subject, enum klp_obj
 			       state_names[state]);
 }
 
-/* Bring an object from idle to a state, on the way that all objects go. */
+/* Bring an object from the idle state to @state, by the regular sequence of events. */
 static bool reach(struct subject *subject, enum klp_object_state state)
 {
 	int veto = subject->veto;
@@ -391,7 +393,7 @@ static void check_all_events(struct kunit *test, struct subject *subject)
 	KUNIT_ASSERT_FALSE(test, klp_callback_is_caller());
 }
 
-/* Every event in every state, with every choice of callbacks and hooks. */
+/* Test every event in every state, with every combination of callbacks and hooks. */
 static void every_event(struct kunit *test)
 {
 	struct subject *subject = test->priv;
@@ -403,7 +405,7 @@ static void every_event(struct kunit *test)
 	}
 }
 
-/* An object that the core has added for its nops has no author who could want anything. */
+/* An object that the core has added for nops has no description and no callbacks. */
 static void no_description(struct kunit *test)
 {
 	struct subject *subject = test->priv;
@@ -415,7 +417,7 @@ static void no_description(struct kunit *test)
 	check_all_events(test, subject);
 }
 
-/* A hook that fails keeps nothing else from running, whichever it is. */
+/* A failing hook does not keep other hooks or callbacks from running. */
 static void hooks_fail(struct kunit *test)
 {
 	struct subject *subject = test->priv;
@@ -434,7 +436,7 @@ static void hooks_fail(struct kunit *test)
 	}
 }
 
-/* How often something has run over a whole sequence of events. */
+/* Number of calls over a sequence of events. */
 struct tally {
 	unsigned int pre_patch;
 	unsigned int patch_hook;
@@ -462,8 +464,7 @@ static void tally_up(struct tally *tally, const struct subject *subject)
 #define NR_STEPS	(NR_EVENTS + 1)		/* prepare is two: it is vetoed or not */
 
 /*
- * The events of the sequence of this number, one after the other. Counts, without
- * any notion of states, what each has to be paired with.
+ * Run the events of sequence @nr. The expected numbers of calls are counted without the states.
  */
 static void check_sequence(struct kunit *test, struct subject *subject, unsigned int nr)
 {
@@ -498,7 +499,7 @@ static void check_sequence(struct kunit *test, struct subject *subject, unsigned
 	KUNIT_ASSERT_EQ(test, tally.post_patch, tally.pre_unpatch + lost_live);
 }
 
-/* All events in any order: each step by the rules, and nothing owed is lost or runs twice. */
+/* Test all sequences of events: each step follows the rules, and each owed callback runs once. */
 static void every_sequence(struct kunit *test)
 {
 	struct subject *subject = test->priv;
@@ -512,7 +513,7 @@ static void every_sequence(struct kunit *test)
 		check_sequence(test, subject, nr);
 }
 
-/* Who asks klp_callback_is_caller(), from a task of its own. */
+/* A task that calls klp_callback_is_caller(). */
 struct stranger {
 	struct work_struct work;
 	bool is_caller;
@@ -533,7 +534,7 @@ static int let_ask(struct klp_object *desc)
 	return 0;
 }
 
-/* While a callback or a hook runs, other tasks are not taken for it. */
+/* klp_callback_is_caller() returns false in other tasks while a callback or a hook runs. */
 static void other_task(struct kunit *test)
 {
 	struct klp_hook hooks[] = { { let_ask }, {} };

@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * KUnit tests of system states: every stack of patches that can be made of a few
- * states and versions.
- */
+/* KUnit tests of system states, on every stack of patches with a few states and versions. */
 
 #include <kunit/test.h>
 #include <linux/livepatch.h>
-#include "runtime.h"
-#include "state.h"
+#include "../runtime.h"
+#include "../state.h"
 
 #define NR_PATCHES	3
 #define NR_IDS		2
 #define NR_VERSIONS	2
 
-/* Of each state, none or one of the versions. */
+/* A set contains each state in one of its versions, or not at all. */
 #define NR_SETS		((NR_VERSIONS + 1) * (NR_VERSIONS + 1))
-/* The last one: no array. */
+/* The last choice is a patch without an array. */
 #define NR_CHOICES	(NR_SETS + 1)
 
 /**
- * struct plain_patch - a patch, and what it says in plain words
+ * struct plain_patch - a patch and its states in a plain form
  * @versions: version of each state, 0 for none
- * @states:   the same as the core has it
+ * @states:   the array for the core
  * @desc:     its description
  * @patch:    the patch
  */
@@ -43,7 +40,7 @@ static void choose(struct plain_patch *plain, unsigned int choice)
 	plain->versions[1] = choice % (NR_VERSIONS + 1);
 	plain->versions[2] = choice / (NR_VERSIONS + 1);
 	for (i = 0; i < NR_IDS; i++) {
-		/* In either order. */
+		/* The order of the states alternates. */
 		id = choice & 1 ? NR_IDS - i : i + 1;
 		if (plain->versions[id])
 			plain->states[nr++] = (struct klp_state) {
@@ -77,14 +74,14 @@ static void get_state(struct kunit *test)
 			else
 				KUNIT_ASSERT_NULL(test, klp_get_state(&plain->desc, id));
 		}
-		/* 0 is none, and stands at the end. */
+		/* 0 ends the array. */
 		KUNIT_ASSERT_NULL(test, klp_get_state(&plain->desc, 0));
 		KUNIT_ASSERT_NULL(test, klp_get_state(&plain->desc, NR_IDS + 1));
 		KUNIT_ASSERT_NULL(test, klp_get_state(&plain->desc, ULONG_MAX));
 	}
 }
 
-/* Make so many of the patches the stack, for as long as klp_mutex is held. */
+/* Put the first @nr patches on the stack. The caller holds klp_mutex. */
 static bool push(struct plain_patch *patches, unsigned int nr)
 {
 	unsigned int i;
@@ -138,7 +135,7 @@ static void check_compatible(struct kunit *test, struct plain_patch *patches, un
 	KUNIT_ASSERT_EQ(test, compatible, plain_compatible(patches, nr, new));
 }
 
-/* A patch that is to be put on top of up to two others. */
+/* Test a new patch above up to two others. */
 static void compatible(struct kunit *test)
 {
 	struct plain_patch *patches = test->priv, *new = &patches[2];
@@ -158,7 +155,7 @@ static void compatible(struct kunit *test)
 	}
 }
 
-/* The one at @top is in transition, NR_PATCHES for none. */
+/* Check klp_get_prev_state(). The patch at @top is in transition, none for NR_PATCHES. */
 static void check_prev_state(struct kunit *test, struct plain_patch *patches, unsigned int top)
 {
 	struct klp_state *found[NR_IDS + 2] = {};
@@ -191,7 +188,7 @@ static void check_prev_state(struct kunit *test, struct plain_patch *patches, un
 	KUNIT_ASSERT_NULL(test, found[NR_IDS + 1]);
 }
 
-/* What those below know; the newest of them counts. */
+/* The newest patch below that has the state counts. */
 static void get_prev_state(struct kunit *test)
 {
 	struct plain_patch *patches = test->priv;

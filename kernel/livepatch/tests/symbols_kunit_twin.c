@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A function that has the name of another one: see symbols_test.c.
+ * A function that has the name of another one: see symbols_kunit.c.
  */
 
-#include "symbols_test.h"
+#include "symbols_kunit.h"
 
 static noinline int klp_kunit_twin(int value)
 {
