@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What callbacks are owed, while two patches and a module come and go.
+ * Owed callbacks, while two patches and a module are loaded and unloaded.
  *
- * Both patches change vmlinux and the module; the second replaces the first when it is enabled
- * above it. Requests, completions, loads and unloads go on without end, and whatever may be
- * refused is refused now and then. Where tasks are does not matter here: a transition ends at
- * any time, so a forced one is like any other. Nor do hooks: patch_hooks go with a pre_patch
- * that succeeds, unpatch_hooks with post_unpatch.
+ * Both patches change vmlinux and the module. The second one replaces the first one when it is
+ * enabled above it. Requests, completions, loads and unloads go on without end, and each step
+ * that can be refused is sometimes refused. The position of tasks does not matter here: a
+ * transition ends at any time, so a forced one is like any other. Hooks are not modelled:
+ * patch_hooks run with a pre_patch that succeeds, unpatch_hooks with post_unpatch.
  *
- * What is done with klp_mutex held is one step, but for the states of the module, which its
- * loader changes without.
+ * Code under klp_mutex is one step, except for the states of the module, which the loader
+ * changes without the lock.
  *
- * -DNOPS	the second patch describes vmlinux only; the core adds the module's object
- * -DONLY=...	stops at violations of this property and no other
- * -DBREAK_...	leaves out, or does wrongly, one thing; check.sh lists them
- * -DWITNESS=...	takes one thing that should happen for an error
+ * -DNOPS	the second patch describes vmlinux only; the core adds the object of the module
+ * -DONLY=...	stop only at violations of this property
+ * -DBREAK_...	leave out or change one step; check.sh lists them
  */
 
 #define UNPATCHED	1
@@ -27,7 +26,7 @@
 #define M		1	/* the module */
 #define ob(v, o)	(2 * (v) + (o))
 
-/* What is owed to an object: enum klp_object_state, and what has been run indeed. */
+/* State of an object: enum klp_object_state, and the callbacks that have run. */
 #define NOTHING		0
 #define PREPARED	1
 #define LIVE		2
@@ -42,7 +41,7 @@ byte patch;			/* klp_transition_patch */
 byte target;			/* klp_target_state */
 bool has_nops;			/* the second patch has a module object of the core's making */
 
-/* The module: does find_module() see it, is it klp_alive, and may its code run? */
+/* State of the module: found by find_module(), klp_alive, and code that may run. */
 bool listed;
 bool alive;
 bool usable;
@@ -52,7 +51,7 @@ bool only_while_loaded = true;	/* none is run for a module that is not there */
 bool nothing_lost = true;	/* what is owed has been run when the object or the patch goes */
 bool redirected_in_between = true; /* pre_patch, post_unpatch: not redirected; the others: yes */
 bool nothing_freed_in_use = true; /* a module or patch that is freed is not redirected */
-bool nobody_runs_unpatched = true; /* a module under a patch is redirected */
+bool none_runs_unpatched = true; /* a module under a patch is redirected */
 
 #ifdef ONLY
 #define VIOLATED(p)	p = false; assert(ONLY)
@@ -248,13 +247,13 @@ inline klp_retire_patch(v)
 			 (!described(v, o) || ran[ob(v, o)] == LIVE || patch == (v)))
 #define clean(v, o)	(!redirected[ob(v, o)] && ran[ob(v, o)] == NOTHING)
 
-/* What is true of a patch whenever the lock is free. */
+/* Properties of a patch while the lock is free. */
 inline check_patch(v)
 {
 	if
 	:: installed(v) ->
 		CHECK(right(v, V), nothing_lost);
-		CHECK(!usable || !described(v, M) || right(v, M), nobody_runs_unpatched);
+		CHECK(!usable || !described(v, M) || right(v, M), none_runs_unpatched);
 		CHECK(alive || clean(v, M), nothing_lost)
 	:: else ->
 		CHECK(clean(v, V) && clean(v, M), nothing_lost)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check.sh [DIR]: search the models of the livepatch consistency protocol, in DIR (default: a
-# temporary folder).  The protocol as it is must have no error.  Each deliberate break of it must
-# be found, as a violation of the property that is named here.  And what the properties are about
-# must happen in the model at all.  README says how to run one search by hand.
+# temporary directory). The unchanged protocol must have no error. Each deliberate break must be
+# found, as a violation of the property that is named here. The events that the properties are
+# about must be possible in the model. README has the commands of a single search.
 
 HERE=$(cd "$(dirname "$0")" && pwd -P) || exit
 if [ -n "$1" ]; then
@@ -26,10 +26,10 @@ declare -A SAYS=(
 	[nothing_lost]="what is owed has run when the object or the patch is gone"
 	[redirected_in_between]="pre_patch, post_unpatch: not redirected; the others: yes"
 	[only_while_loaded]="no callback runs for a module that is not there"
-	[nobody_runs_unpatched]="a module under a patch is redirected before it runs"
+	[none_runs_unpatched]="a module under a patch is redirected before it runs"
 )
 TASKS="one_universe safe_point none_left_behind nothing_freed_in_use flag_means_state"
-OWED="once_per_arrival nothing_lost redirected_in_between only_while_loaded nobody_runs_unpatched
+OWED="once_per_arrival nothing_lost redirected_in_between only_while_loaded none_runs_unpatched
 	nothing_freed_in_use"
 
 declare -A searches=() visited=() breaks=()
@@ -42,14 +42,14 @@ complain()
 	bad=1
 }
 
-# run OPTIMIZE MODEL FLAGS...: one search; sets $found (the property that is violated, or nothing),
-# $states, $depth and $seconds (of a CPU), and leaves all files in a folder of DIR
+# run OPTIMIZE MODEL FLAGS...: run one search. Sets $found (the violated property or nothing),
+# $states, $depth and $seconds (of a CPU). All files stay in a directory of DIR
 run()
 {
 	local optimize=$1 model=$2 how=(-DSAFETY -DBFS) args=(-w22) TIMEFORMAT='%U %S'
 	shift 2
 
-	# Breadth first gives the shortest trail, but finds no cycles.
+	# A breadth-first search gives the shortest trail, but finds no cycles.
 	case " $* " in
 	*" -DLIVE "*)
 		how=()
@@ -70,21 +70,21 @@ run()
 		-e 's/^pan:[0-9]*: invalid end state.*/a_deadlock/p' log | head -n 1)
 	states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' log)
 	depth=$(sed -n 's/.*depth reached \([0-9]*\),.*/\1/p' log)
-	# A search that was cut short proves nothing.
+	# An incomplete search proves nothing.
 	if [ -z "$states" ] || grep -q -e '^error' -e 'too small' -e 'out of memory' log; then
 		tail -n 20 log
 		complain "$model $*: the search is not complete"
 	fi
 }
 
-# search PROPERTIES MODEL FLAGS...: the protocol as it is
+# search PROPERTIES MODEL FLAGS...: search the unchanged protocol
 search()
 {
 	local property properties=$1 result=holds
 	shift
 
 	case $1 in
-	# To compile it well takes longer than to search it.
+	# Optimizing takes longer than the search.
 	callbacks)	run -O0 "$@" ;;
 	*)		run -O2 "$@" ;;
 	esac
@@ -100,13 +100,14 @@ search()
 	done
 }
 
-# broken PROPERTY MODEL BREAK FLAGS...: it must be found, by this property
+# broken PROPERTY MODEL BREAK FLAGS...: search a break, which must violate this property
 broken()
 {
 	local property=$1 model=$2 name=$3
 	shift 3
 
-	# Violations of others are passed over.  That transitions end is a claim, not an assertion.
+	# Ignore violations of other properties. The end of transitions is a claim, not an
+	# assertion.
 	[ "$property" = every_transition_ends ] || set -- "-DONLY=$property" "$@"
 	run -O0 "$model" "-DBREAK_$name" "$@"
 	if [ "$found" = "$property" ]; then
@@ -118,7 +119,7 @@ broken()
 	fi
 }
 
-# happens MODEL NAME FLAGS...: a run in which this happens must be found
+# happens MODEL NAME FLAGS...: search for a run in which this happens
 happens()
 {
 	local model=$1 name=$2
@@ -210,7 +211,7 @@ broken nothing_lost callbacks REFUSED_BUT_NOT_REVERTED
 broken redirected_in_between callbacks RELEASE_WHILE_REDIRECTED
 broken nothing_freed_in_use callbacks FINDS_WHAT_IS_NOT_ALIVE
 broken nothing_freed_in_use callbacks GOING_IS_ALIVE
-broken nobody_runs_unpatched callbacks ALIVE_ONLY_IF_NAMED
+broken none_runs_unpatched callbacks ALIVE_ONLY_IF_NAMED
 broken nothing_freed_in_use callbacks RETIRES_WHAT_IS_ABOVE
 
 echo
@@ -237,7 +238,7 @@ for property in $TASKS nop_is_known every_transition_ends $OWED; do
 	[ -n "${searches[$property]}" ] || continue
 	printf '%-23s%9s%10s%8s  %s\n' "$property" "$(wc -w <<<"${searches[$property]}")" \
 		"${visited[$property]}" "${breaks[$property]:-0}" "${SAYS[$property]}"
-	# A check that no break sets off may be one that cannot.
+	# A property that no break violates may be impossible to violate.
 	[ -n "${breaks[$property]}" ] || complain "no break is found by $property"
 	searches[$property]=
 done

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One task, and a core whose stores become visible in any order that its barriers allow.
+ * One task, and a core whose stores become visible in each order that its barriers allow.
  *
- * Whatever the core writes and a task reads without the lock is a location. Stores wait in a
- * buffer until the memory takes them: those to one location in order, those to different ones
- * in any. A barrier of the core waits until the buffer is empty; a release is not taken before
- * what was stored before it. Nothing else that the core does has an order, locks included.
- * A task reads straight from memory; where it may read early, which a barrier forbids, the
- * early read is a step of its own.
+ * Data that the core writes and a task reads without the lock is a location. Stores wait in a
+ * buffer until they reach the memory: stores to one location in order, stores to different ones
+ * in any order. A barrier of the core waits until the buffer is empty. A release leaves the
+ * buffer after all older stores. Nothing else orders the core, locks included. A task reads
+ * from the memory. Where it may read early, unless a barrier forbids it, the early read is a
+ * separate step.
  *
- * The first patch changes f and g, the second, always above it, f only. f calls g. Both
- * come, go and are reversed without end.
+ * The first patch changes f and g. The second one, always above it, changes only f. f calls g.
+ * Both are enabled, disabled and reversed without end.
  *
- * -DCOND_RESCHED	the task switches in cond_resched(), too, by the stack table, which
- *			is made anew once in each direction, as if a module had come
- * -DONLY=...		stops at violations of this property and no other
- * -DBREAK_...		takes out one barrier or wait; check.sh lists them
- * -DWITNESS=...	takes one thing that should happen for an error
+ * -DCOND_RESCHED	the task also switches in cond_resched(), by the stack table, which is
+ *			rebuilt once in each direction, as for a loaded module
+ * -DONLY=...		stop only at violations of this property
+ * -DBREAK_...		remove one barrier or wait; check.sh lists them
+ * -DWITNESS=...	report one possible event as an error
  */
 
 #define IDLE		0
@@ -46,7 +46,7 @@
 #else
 #define LOCATIONS	9
 #endif
-/* How many stores are on their way at the most: the core waits when there are more. */
+/* Maximum number of pending stores: the core waits when there are more. */
 #ifndef STORES
 #define STORES		12
 #endif
@@ -54,7 +54,7 @@
 byte mem[LOCATIONS];
 chan buffer = [STORES] of { byte, byte, bool };
 
-/* What the core knows without asking the memory. */
+/* Private variables of the core. */
 byte newest[2];
 byte patch;
 byte target;
@@ -382,7 +382,10 @@ inline klp_make_stack_table()
 		leaving[G] = (in_patch(p, G) -> leaving[F] : NOWHERE)
 	}
 #ifdef COND_RESCHED
-	/* Three that take turns: who still reads one that was dropped has left it before. */
+	/*
+	 * Three tables are used in turn: a reader of a dropped one has left it before its next
+	 * use.
+	 */
 	d_step {
 		table = table % 3 + 1;
 		mem[RANGES(table)] = 0

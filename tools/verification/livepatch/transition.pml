@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tasks that are moved from one version of two functions to another.
+ * Tasks that are switched from one version of two functions to another.
  *
- * f calls g; both may be called from anywhere else. Two patches come, go and are
- * reversed and forced without end, and tasks call, sleep, fork and exit as they like.
- * Steps are interleaved, memory is in order here: memory.pml has the rest.
+ * f calls g. Both may be called from elsewhere. Two patches are enabled, disabled, reversed and
+ * forced without end, and tasks call, sleep, fork and exit in any order. Steps are interleaved.
+ * Memory is in order: memory.pml models the rest.
  *
  * -DTASKS=n	tasks at the start
- * -DSLOTS=n	tasks that there may be; more than TASKS: they fork and exit
+ * -DSLOTS=n	maximum number of tasks; if it is more than TASKS, they fork and exit
  * -DREPLACE	the second patch changes f only and replaces the first, so g gets a nop
  * -DFORCE	transitions may be forced
- * -DNEVER_REFUSED nothing vetoes a patch
- * -DLIVE	for the claim at the end: each task has one safe point only, and calls g from
- *		f and nothing else; a transition is reversed once at most
- * -DFIRST=...	with -DLIVE: what the first task is, USER, SLEEPER or BUSY. The next one is
- *		what comes next
- * -DONLY=...	stops at violations of this property and no other
- * -DBREAK_...	leaves out, or does wrongly, one thing; check.sh lists them
- * -DWITNESS=...	takes one thing that should happen for an error
+ * -DNEVER_REFUSED no patch is vetoed
+ * -DLIVE	for the claim at the end: each task has one safe point, and calls only g from f;
+ *		a transition is reversed at most once
+ * -DFIRST=...	with -DLIVE: kind of the first task, USER, SLEEPER or BUSY. The next task is of the
+ *		next kind
+ * -DONLY=...	stop only at violations of this property
+ * -DBREAK_...	leave out or change one step; check.sh lists them
+ * -DWITNESS=...	report one possible event as an error
  */
 
 #ifndef TASKS
@@ -114,7 +114,7 @@ bool nop_is_known = true;	/* no handler takes a nop for code */
 /* klp_stack_check() */
 #define stack_free(t)	(!in_table(t, F) && !in_table(t, G))
 
-/* For the checks: is it in a version of a function that the patch changes? */
+/* For the checks: true if the task is in a version of a function that the patch changes. */
 #define affected(t, fn)	(in_patch(patch, fn) && \
 			 (frame[slot(t, fn)] == code(patch, fn) || \
 			  frame[slot(t, fn)] == code(older[rt(patch, fn)], fn)))
@@ -187,7 +187,7 @@ inline klp_redirect_handler(t, fn)
 		entering[t] = fn + 1;
 		preempt_enable(t)
 	}
-	/* It may be preempted here, between the handler and the function. */
+	/* The task may be preempted here, between the handler and the function. */
 	entering[t] = 0
 }
 
@@ -467,7 +467,7 @@ inline klp_set_code_range(v, fn, to)
 	fi
 }
 
-/* A handler, or a task that has none of it on its stack, cannot find it any more. */
+/* A handler, or a task without it on its stack, cannot find it any longer. */
 inline klp_retire_patch(v)
 {
 	for (i : 0 .. SLOTS - 1) {
@@ -510,7 +510,7 @@ inline klp_rt_drop_nops()
 #endif
 }
 
-/* What is true of every task when a transition to this state is over. */
+/* Properties of each task at the end of a transition to this state. */
 inline check_complete(to)
 {
 	d_step {

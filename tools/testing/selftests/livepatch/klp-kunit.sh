@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The KUnit tests of kernel/livepatch: loads their module, in which they run at once, and reports
-# each case as a test.
+# The KUnit tests of kernel/livepatch. Loads their module, which runs them, and reports each case
+# as a test.
 
 # shellcheck source-path=SCRIPTDIR source=klp-lib.sh
 . "$(dirname "$0")/klp-lib.sh"
@@ -13,7 +13,7 @@ TESTS=("module loads, and all its cases run without a complaint of the kernel")
 PLANNED=0
 declare -A RESULT REMARKS	# of each case: "ok" or "not ok" and more; what it has said
 
-# read_suite DIR: what KUnit says of a suite, for the most part on lines like "    ok 1 CASE"
+# read_suite DIR: read the results of a suite, mostly lines like "    ok 1 CASE"
 read_suite()
 {
 	local line name remarks='' suite=${1##*/} result='^ {4}((not )?ok) [0-9]+ ([^ ]+)(.*)$'
@@ -48,7 +48,7 @@ report_case()
 	esac
 }
 
-# Those that are built in have run when the kernel started.
+# Built-in suites have run at boot.
 run_cases()
 {
 	local dir
@@ -73,7 +73,7 @@ t_module()
 	klp_expect "error of loading $M" "" "$KLP_SAID"
 	[ ${#RESULT[@]} -gt 0 ] || klp_fail "not one case has run"
 	klp_expect "how many cases have run" "$PLANNED" "${#RESULT[@]}"
-	# For klp_run to look at.
+	# Input of klp_run.
 	cat "$KLP_TMP/log-of-cases" >> "$KLP_TMP/log-of-test"
 }
 

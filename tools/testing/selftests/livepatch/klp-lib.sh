@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the klp-*.sh scripts share.  A test is a function that runs in a subshell; the first check
-# that does not hold says what was expected and what came, and ends it.  Whatever a test leaves
-# behind - tasks, patches, modules - is cleared away before the next, so tests mostly do not care.
+# Common functions of the klp-*.sh scripts. A test is a function that runs in a subshell. The
+# first failed check prints the expected and the actual value, and ends the test. Tasks, patches
+# and modules that a test leaves are removed before the next test.
 
 KLP_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=/dev/null
 . "$KLP_DIR/../kselftest/ktap_helpers.sh"
 
-# The errors of the tools are told apart by their texts.
+# The names of errors are derived from the messages of the tools.
 export LC_ALL=C
 
 KLP_SYSFS=/sys/kernel/livepatch
@@ -17,18 +17,18 @@ KLP_SYSFS=/sys/kernel/livepatch
 KLP_TMP=
 declare -A KLP_KO		# module name -> path of its file
 
-# --- what a test says ---------------------------------------------------------------------------
+# --- results of checks ----------------------------------------------------------------------------
 
-# klp_fail LINE...: the test has failed, and this is why
+# klp_fail LINE...: fail the test, with these lines as the reason
 klp_fail()
 {
 	printf '%s\n' "$@" | sed 's/^/# /'
-	# Not even a pipe that this is the end of hides it.
+	# Also valid at the end of a pipe.
 	: > "$KLP_TMP/failed"
 	exit "$KSFT_FAIL"
 }
 
-# klp_skip REASON: the test cannot be made here
+# klp_skip REASON: skip the test
 klp_skip()
 {
 	echo "# $1"
@@ -42,7 +42,7 @@ klp_expect()
 	klp_fail "$1:" "  expected: $2" "       got: $3"
 }
 
-# klp_until WHAT COMMAND...: waits until the command succeeds
+# klp_until WHAT COMMAND...: wait until the command succeeds
 klp_until()
 {
 	local what=$1 deadline=$((SECONDS + KLP_TIMEOUT))
@@ -55,41 +55,41 @@ klp_until()
 	done
 }
 
-# A short sleep that costs no process.
+# Sleep for a short time without a new process.
 klp_nap()
 {
 	read -r -t 0.02 -u "$KLP_NAP_FD"
 	return 0
 }
 
-# --- the log ------------------------------------------------------------------------------------
+# --- the log --------------------------------------------------------------------------------------
 
-# All of it comes through one descriptor that stays open, so that only what is new is ever read.
-# It is kept in two files: what came during this test, and what came since the last mark.
+# A descriptor of /dev/kmsg stays open, so that each record is read once. Two files keep the
+# records of this test, and those since the last mark.
 
 klp_fetch_log()
 {
 	local record text=''
 
-	# Each read is one record; the error that ends this is that there is no other.
+	# Each read returns one record. The error at the end means that there is no other one.
 	dd bs=16384 iflag=nonblock <&"$KLP_KMSG_FD" > "$KLP_TMP/records" 2>/dev/null
 
 	while IFS= read -r record; do
-		# Lines that begin with a blank say more about the record before.
+		# Lines that begin with a blank continue the previous record.
 		[ "${record:0:1}" = ' ' ] || text+=${record#*;}$'\n'
 	done < "$KLP_TMP/records"
 	printf '%s' "$text" >> "$KLP_TMP/log-of-test"
 	printf '%s' "$text" >> "$KLP_TMP/log"
 }
 
-# klp_mark: from here on the log counts
+# klp_mark: start a new section of the log
 klp_mark()
 {
 	klp_fetch_log
 	: > "$KLP_TMP/log"
 }
 
-# klp_log: what the core, the test modules and the samples have said since the mark
+# klp_log: print the lines of the core, the test modules and the samples since the mark
 klp_log()
 {
 	local line
@@ -103,7 +103,7 @@ klp_log()
 	done < "$KLP_TMP/log"
 }
 
-# klp_expect_log < EXPECTED: exactly these lines; then starts anew
+# klp_expect_log < EXPECTED: expect exactly these lines since the mark, and set a new mark
 klp_expect_log()
 {
 	local expected got
@@ -119,351 +119,12 @@ klp_expect_log()
 	: > "$KLP_TMP/log"
 }
 
-# --- the trace ----------------------------------------------------------------------------------
+# shellcheck source-path=SCRIPTDIR source=klp-trace-lib.sh
+. "${BASH_SOURCE[0]%/*}/klp-trace-lib.sh"
 
-# A script that calls klp_record has all livepatch events of a test recorded in a trace instance of
-# its own, in the order in which they happened.  klp_expect_trace compares them in short: names
-# without "test_klp_", no durations, and what one object of a patch goes through on one line:
-#
-#	patch: request enable
-#	patch vmlinux: pre_patch 0, patch_hook_1 0, patched 2
-#	patch: start patching
-#	patch vmlinux: post_patch
-#	patch: complete patching, done enable 0
-#
-# A callback has the name of its kind; a hook that of its function.  "patched" and "unpatched" come
-# with the number of functions, "done" with the request and its result.
+# --- files ----------------------------------------------------------------------------------------
 
-KLP_TRACE=
-KLP_NL=$'\n'
-KLP_TRACE_PATIENCE=$((KLP_TIMEOUT / 4))	# what a transition does last comes after its files say 0
-declare -A KLP_ERRNOS=(
-	[-5]=-EIO [-12]=-ENOMEM [-16]=-EBUSY [-17]=-EEXIST [-19]=-ENODEV [-22]=-EINVAL
-	[-33]=-EDOM [-35]=-EDEADLK [-125]=-ECANCELED
-)
-
-# klp_record: to be called after klp_setup
-klp_record()
-{
-	local dir=$KLP_TRACING/instances/klp
-
-	[ -d "$KLP_TRACING/events/livepatch" ] || klp_skip_all "the kernel has no livepatch events"
-	# One that a killed script has left goes.
-	[ ! -d "$dir" ] || rmdir "$dir"
-	mkdir "$dir" || klp_skip_all "no trace instance"
-	KLP_TRACE=$dir
-
-	# A clock that only counts: no two events are at the same time.
-	echo counter > "$dir/trace_clock"
-	echo 0 > "$dir/options/context-info"
-	echo 0 > "$dir/options/annotate"
-	echo 1 > "$dir/events/livepatch/enable"
-	klp_record_tasks 0
-}
-
-# klp_record_tasks 1|0: whether the events of single tasks are recorded
-klp_record_tasks()
-{
-	echo "$1" > "$KLP_TRACE/events/livepatch/klp_task_switched/enable"
-	echo "$1" > "$KLP_TRACE/events/livepatch/klp_task_held/enable"
-}
-
-# The events since the last comparison, one in each element of KLP_EVENTS.
-klp_read_trace()
-{
-	mapfile -t -s "$KLP_TRACE_SEEN" KLP_EVENTS < "$KLP_TRACE/trace"
-}
-
-# klp_trace_mark [OPEN]: from here on events count.  A transition says that it is over before the
-# last events have come, so this waits until no more requests than so many have no answer yet.
-klp_trace_mark()
-{
-	klp_until "all but ${1:-0} requests have been answered" klp_trace_settled "${1:-0}"
-	KLP_TRACE_SEEN=${#KLP_EVENTS[@]}
-}
-
-klp_trace_settled()
-{
-	local line open=0
-
-	mapfile -t KLP_EVENTS < "$KLP_TRACE/trace"
-	for line in "${KLP_EVENTS[@]}"; do
-		case $line in
-		klp_request:*)		open=$((open + 1)) ;;
-		klp_request_done:*)	open=$((open - 1)) ;;
-		esac
-	done
-	[ "$open" -le "$1" ]
-}
-
-# klp_callback_in_short PATCH KIND FUNCTION RET: in KLP_SHORT
-klp_callback_in_short()
-{
-	local function=${3% \[*}
-
-	KLP_SHORT="$2 is $3"
-	if [ "$3" = "$function [$1]" ]; then
-		case $2/$function in
-		"$function/$2" | patch_hook/patch_hook_? | unpatch_hook/unpatch_hook_?)
-			KLP_SHORT=$function
-			;;
-		esac
-	fi
-	case $2/$4 in
-	post_patch/0 | pre_unpatch/0 | post_unpatch/0)	;;
-	*)	KLP_SHORT+=" ${KLP_ERRNOS[$4]:-$4}" ;;
-	esac
-}
-
-# klp_join_line HEAD TEXT: one more event in short in KLP_SHORTENED
-klp_join_line()
-{
-	if [ "$1" = "$KLP_HEAD" ]; then
-		KLP_SHORTENED+=", $2"
-	else
-		KLP_SHORTENED+=$KLP_NL$1:\ $2
-		KLP_HEAD=$1
-	fi
-}
-
-# The events in KLP_EVENTS in short, in KLP_SHORTENED.
-klp_shorten_trace()
-{
-	local line rest patch head duration=' duration_ns='
-
-	KLP_SHORTENED='' KLP_HEAD=''
-	for line in "${KLP_EVENTS[@]}"; do
-		[[ $line != '#'* ]] || continue
-		rest=${line#*: patch=}
-		patch=${rest%% *} rest=${rest#* }
-		head=$patch KLP_SHORT=
-		case $line in
-		klp_request:*)
-			KLP_SHORT="request ${rest#request=}"
-			;;
-		klp_request_done:*"$duration"[0-9]*)
-			rest=${rest%"$duration"*} rest=${rest#request=}
-			line=${rest#* result=}
-			KLP_SHORT="done ${rest%% *} ${KLP_ERRNOS[$line]:-$line}"
-			;;
-		klp_object_patched:* | klp_object_unpatched:*)
-			line=${line%%:*} rest=${rest#object=}
-			head+=" ${rest% functions=*}"
-			KLP_SHORT="${line#klp_object_} ${rest#* functions=}"
-			;;
-		klp_callback:*"$duration"[0-9]*)
-			rest=${rest%"$duration"*} rest=${rest#object=}
-			head+=" ${rest%% kind=*}" rest=${rest#* kind=}
-			line=${rest#* function=}
-			klp_callback_in_short "$patch" "${rest%% *}" "${line% ret=*}" \
-				"${line#* ret=}"
-			;;
-		klp_transition_*:*)
-			line=${line%%:*}
-			KLP_SHORT="${line#klp_transition_} ${rest#direction=}"
-			;;
-		*)
-			head="not understood" KLP_SHORT=$line
-			;;
-		esac
-		klp_join_line "${head//test_klp_/}" "$KLP_SHORT"
-	done
-}
-
-# klp_expect_trace < EXPECTED: exactly these events since the last time
-klp_expect_trace()
-{
-	local line expected deadline=$((SECONDS + KLP_TRACE_PATIENCE))
-
-	KLP_SHORTENED='' KLP_HEAD=''
-	while IFS= read -r line; do
-		[ -z "$line" ] || klp_join_line "${line%%: *}" "${line#*: }"
-	done
-	expected=$KLP_SHORTENED
-
-	while :; do
-		klp_read_trace
-		klp_shorten_trace
-		[ "$expected" != "$KLP_SHORTENED" ] || break
-		# Not yet, or not at all?
-		if [[ $expected != "$KLP_SHORTENED"* ]] || [ "$SECONDS" -ge "$deadline" ]; then
-			echo "$expected" > "$KLP_TMP/expected"
-			echo "$KLP_SHORTENED" > "$KLP_TMP/got"
-			klp_fail "the trace is not as expected (- has not come, + has come):" \
-				"$(diff -U100 "$KLP_TMP/expected" "$KLP_TMP/got" | tail -n +5)"
-		fi
-		klp_nap
-	done
-	KLP_TRACE_SEEN=$((KLP_TRACE_SEEN + ${#KLP_EVENTS[@]}))
-}
-
-# What is to be expected where it is not the point of the test.  All objects have one function and
-# one hook of each kind.
-
-# klp_enabling PATCH OBJECT...
-klp_enabling()
-{
-	local patch=$1 object
-	shift
-
-	echo "$patch: request enable"
-	for object; do
-		echo "$patch $object: pre_patch 0, patch_hook_1 0, patched 1"
-	done
-	echo "$patch: start patching"
-	for object; do
-		echo "$patch $object: post_patch"
-	done
-	echo "$patch: complete patching, done enable 0"
-}
-
-# klp_disabling PATCH OBJECT...
-klp_disabling()
-{
-	local patch=$1 object
-	shift
-
-	echo "$patch: request disable"
-	for object; do
-		echo "$patch $object: pre_unpatch"
-	done
-	echo "$patch: start unpatching"
-	klp_unpatched "$patch" "$@"
-	echo "$patch: complete unpatching, done disable 0"
-}
-
-# klp_unpatched PATCH OBJECT...: the end of it
-klp_unpatched()
-{
-	local patch=$1 object
-	shift
-
-	for object; do
-		echo "$patch $object: unpatched 1"
-	done
-	for object; do
-		echo "$patch $object: unpatch_hook_1 0, post_unpatch"
-	done
-}
-
-# A test begins.
-klp_trace_anew()
-{
-	[ -n "$KLP_TRACE" ] || return
-	klp_record_tasks 0
-	: > "$KLP_TRACE/trace"
-	KLP_TRACE_SEEN=0
-	[ ! -e "$KLP_TMP/some-callbacks" ] || rm "$KLP_TMP/some-callbacks"
-}
-
-# klp_some_callbacks: the patches of this test lack callbacks, so that what is owed at its end
-# cannot be told from the trace
-klp_some_callbacks()
-{
-	: > "$KLP_TMP/some-callbacks"
-}
-
-# What must be so in each trace, whatever happens; looked at when a test has been cleared away:
-# every request has got its one answer, every object that was patched was unpatched, at most one
-# patch is in transition, and no callback runs but from the state that it leads on from.
-klp_check_trace()
-{
-	local said
-
-	[ -n "$KLP_TRACE" ] || return 0
-	said=$(awk -v some="$([ -e "$KLP_TMP/some-callbacks" ] && echo 1)" '
-	function wrong(text) {
-		print text (NR == at ? "" : ": " $0)
-	}
-	function value(name,	 text) {
-		if (!match($0, " " name "=[^ ]*"))
-			return ""
-		text = substr($0, RSTART, RLENGTH)
-		return substr(text, index(text, "=") + 1)
-	}
-	# An object goes from one state to another, and is redirected meanwhile or not.
-	function step(from, to, redirected) {
-		if (some)
-			return
-		if (owed[object] + 0 != from)
-			wrong("not from the state that the object is in")
-		if (redirected != "" && patched[object] + 0 != redirected)
-			wrong(redirected ? "not redirected yet" : "redirected")
-		owed[object] = to
-	}
-	BEGIN { IDLE = 0; PREPARED = 1; LIVE = 2 }
-	{
-		patch = value("patch")
-		object = patch " " value("object")
-		request = patch " " value("request")
-	}
-	/^klp_request:/ {
-		open[request]++
-		wanted[patch] = value("request")
-	}
-	/^klp_request_done:/ {
-		if (--open[request] < 0)
-			wrong("an answer that nobody has asked for")
-	}
-	/^klp_object_patched:/ && patched[object]++ {
-		wrong("patched twice")
-	}
-	/^klp_object_unpatched:/ && --patched[object] {
-		wrong("was not patched")
-	}
-	/^klp_transition_start:/ {
-		if (moving != "" && moving != patch)
-			wrong("in the middle of the transition of " moving)
-		moving = patch
-		direction = value("direction")
-	}
-	/^klp_transition_(reverse|force|complete):/ && moving != patch {
-		wrong("this patch is not in transition")
-	}
-	/^klp_transition_(force|complete):/ && direction != value("direction") {
-		wrong("not the direction it has started with")
-	}
-	/^klp_transition_reverse:/ && direction == value("direction") {
-		wrong("this was the direction before")
-	}
-	/^klp_transition_complete:/ {
-		moving = ""
-		if (direction != "patching" || wanted[patch] != "replace")
-			next
-		for (object in owed) {
-			if (index(object, patch " ") != 1)
-				owed[object] = IDLE
-		}
-	}
-	/^klp_callback:.* kind=pre_patch / { step(IDLE, value("ret") + 0 ? IDLE : PREPARED, 0) }
-	/^klp_callback:.* kind=patch_hook / { step(PREPARED, PREPARED, 0) }
-	/^klp_callback:.* kind=post_patch / { step(PREPARED, LIVE, 1) }
-	/^klp_callback:.* kind=pre_unpatch / { step(LIVE, PREPARED, 1) }
-	/^klp_callback:.* kind=unpatch_hook / { step(PREPARED, PREPARED, 0) }
-	/^klp_callback:.* kind=post_unpatch / { step(PREPARED, IDLE, 0) }
-	END {
-		at = NR
-		if (moving != "")
-			wrong("still in transition: " moving)
-		for (name in open) {
-			if (open[name])
-				wrong(open[name] " not answered: " name)
-		}
-		for (name in patched) {
-			if (patched[name])
-				wrong("still patched: " name)
-		}
-		for (name in owed) {
-			if (owed[name])
-				wrong("something is still owed: " name)
-		}
-	}' "$KLP_TRACE/trace")
-	[ -z "$said" ] || klp_fail "the trace cannot be right:" "$said"
-}
-
-# --- files --------------------------------------------------------------------------------------
-
-# klp_errno TEXT: the name of the error that a tool complains about; empty for no complaint
+# klp_errno TEXT: print the name of the error in a message of a tool, nothing for an empty message
 klp_errno()
 {
 	case $1 in
@@ -484,7 +145,7 @@ klp_errno()
 	esac
 }
 
-# klp_reads FILE TEXT: whether the file, of one line, holds just this
+# klp_reads FILE TEXT: succeed if the file consists of this line
 klp_reads()
 {
 	local text
@@ -498,7 +159,7 @@ klp_expect_file()
 	klp_expect "$1" "$2" "$( { echo "$(< "$1")"; } 2>&1)"
 }
 
-# klp_expect_line TARGET NAME TEXT: what the line of that name in the target's file says
+# klp_expect_line TARGET NAME TEXT: check the line of that name in the file of the target
 klp_expect_line()
 {
 	local name text
@@ -509,17 +170,17 @@ klp_expect_line()
 	klp_expect "line '$2' of /proc/$1" "$3" "$text"
 }
 
-# klp_write FILE TEXT: prints the name of the error if there is one
+# klp_write FILE TEXT: write, and print the name of the error if there is one
 klp_write()
 {
 	local said
 
-	# One write(2), and no error from anything but that and open(2).
+	# Write in a single write(2). Only open(2) and write(2) can fail.
 	said=$( { printf '%s' "$2" > "$1"; } 2>&1)
 	klp_errno "$said"
 }
 
-# klp_set FILE TEXT: writes, which must succeed
+# klp_set FILE TEXT: write, which must succeed
 klp_set()
 {
 	local said
@@ -528,7 +189,7 @@ klp_set()
 	[ -z "$said" ] || klp_fail "$said"
 }
 
-# klp_list FOLDER: what is in there
+# klp_list FOLDER: print the names of its entries
 klp_list()
 {
 	(
@@ -537,15 +198,15 @@ klp_list()
 	)
 }
 
-# klp_param MODULE NAME: path of a module parameter
+# klp_param MODULE NAME: print the path of a module parameter
 klp_param()
 {
 	echo "/sys/module/$1/parameters/$2"
 }
 
-# --- modules and patches ------------------------------------------------------------------------
+# --- modules and patches --------------------------------------------------------------------------
 
-# klp_need_modules NAME...: finds the files, or skips the whole script
+# klp_need_modules NAME...: find the files of the modules, or skip the whole script
 klp_need_modules()
 {
 	local name
@@ -557,7 +218,8 @@ klp_need_modules()
 	done
 }
 
-# klp_find_module NAME: path of its file; a sample's has dashes where its name has none
+# klp_find_module NAME: print the path of its file. The files of samples have dashes in their
+# names
 klp_find_module()
 {
 	local dir dirs
@@ -570,7 +232,8 @@ klp_find_module()
 	done | head -n 1
 }
 
-# klp_insmod FILE|NAME [PARAMETER...]: prints the name of the error if there is one
+# klp_insmod FILE|NAME [PARAMETER...]: load a module, and print the name of the error if there is
+# one
 klp_insmod()
 {
 	local file=${KLP_KO[$1]:-$1} said
@@ -595,7 +258,7 @@ klp_load_fails()
 	klp_expect "error of loading $*" "$errno" "$(klp_insmod "$@")"
 }
 
-# klp_enable NAME [PARAMETER...]: loads a livepatch and waits for its transition to end
+# klp_enable NAME [PARAMETER...]: load a livepatch and wait for the end of its transition
 klp_enable()
 {
 	klp_load "$@"
@@ -607,14 +270,15 @@ klp_wait_transition()
 	klp_until "the transition of $1 has ended" klp_reads "$KLP_SYSFS/$1/transition" 0
 }
 
-# klp_disable NAME: disables a livepatch and waits until it is gone
+# klp_disable NAME: disable a livepatch and wait until it is removed from sysfs
 klp_disable()
 {
 	klp_set "$KLP_SYSFS/$1/enabled" 0
 	klp_wait_gone "$1"
 }
 
-# klp_disable_persistent NAME: likewise for one that stays in sysfs
+# klp_disable_persistent NAME: disable a persistent livepatch and wait for the end of its
+# transition
 klp_disable_persistent()
 {
 	klp_set "$KLP_SYSFS/$1/enabled" 0
@@ -638,21 +302,22 @@ klp_absent()
 	[ ! -e "$1" ]
 }
 
-# klp_unload NAME: removes a module that nobody uses, or is about to use no more
+# klp_unload NAME: unload a module, as soon as it is unused
 klp_unload()
 {
 	klp_until "the last user of $1 has gone" klp_reads "/sys/module/$1/refcnt" 0
 	klp_expect "what rmmod $1 says" "" "$(rmmod "$1" 2>&1)"
 }
 
-# klp_redirected: the functions that ftrace calls livepatch for
+# klp_redirected: print the functions that have an IPMODIFY ops
 klp_redirected()
 {
-	# Beside a tracer the list is that of all functions there are.
+	# With a tracer the list has all functions.
 	awk '/ I( |$)/ { print $1 }' "$KLP_TRACING/enabled_functions" | sort | paste -sd ' '
 }
 
-# klp_twin_symbol: the name of two functions of vmlinux, and the address of the second
+# klp_twin_symbol: print a name that two functions of vmlinux have, and the address of the second
+# one
 klp_twin_symbol()
 {
 	awk 'NF == 3 && $2 ~ /[tT]/ && $3 !~ /,/ && ++count[$3] == 2 {
@@ -668,10 +333,31 @@ klp_twin_symbol()
 		}' /proc/kallsyms
 }
 
-# --- tasks --------------------------------------------------------------------------------------
+# klp_expect_works: check that a valid patch works, and that nothing is left of it
+klp_expect_works()
+{
+	klp_enable test_klp_patch objects=vmlinux:cmdline
+	klp_expect_file /proc/cmdline test_klp_patch
+	klp_disable test_klp_patch
+	klp_expect_file /proc/cmdline "$KLP_CMDLINE"
+	klp_unload test_klp_patch
+}
 
-# klp_hold MODULE [FILE]: starts a task that sleeps in the version of test_klp_hold_wait(), or of
-# what reading FILE calls, that lies in this module; its process id is then in KLP_HELD
+# klp_expect_nothing_left NAME: check that nothing of the module or its patch is left, and that a
+# valid patch works
+klp_expect_nothing_left()
+{
+	klp_expect "what is in $KLP_SYSFS" "" "$(klp_list $KLP_SYSFS)"
+	klp_expect "functions redirected" "" "$(klp_redirected)"
+	klp_absent "/sys/module/$1" || klp_fail "$1 is still loaded"
+	klp_expect_file /proc/cmdline "$KLP_CMDLINE"
+	klp_expect_works
+}
+
+# --- tasks ----------------------------------------------------------------------------------------
+
+# klp_hold MODULE [FILE]: start a task that reads FILE or /proc/test_klp_hold, and sleeps in a
+# function of this module. Sets KLP_HELD to its process id
 klp_hold()
 {
 	klp_set "$(klp_param "$1" hold)" 1
@@ -681,7 +367,7 @@ klp_hold()
 	klp_until "a task sleeps in $1" klp_reads "$(klp_param "$1" held)" 1
 }
 
-# klp_release MODULE: lets it go on; what it has read is then in KLP_SAID
+# klp_release MODULE: wake the task. Sets KLP_SAID to the text that it has read
 klp_release()
 {
 	klp_set "$(klp_param "$1" hold)" 0
@@ -691,10 +377,9 @@ klp_release()
 	KLP_SAID=$(< "$KLP_TMP/held.$1")
 }
 
-# --- tools --------------------------------------------------------------------------------------
+# --- tools ----------------------------------------------------------------------------------------
 
-# klp_tool NAME: finds the program, compiled here if need be; its path is then in KLP_TOOL.  They
-# may have been built in another folder, KLP_TOOLS.
+# klp_tool NAME: find the program, in KLP_TOOLS if set, or compile it. Sets KLP_TOOL to its path
 klp_tool()
 {
 	KLP_TOOL=${KLP_TOOLS:-$KLP_DIR}/$1
@@ -704,7 +389,7 @@ klp_tool()
 		klp_skip "$1 is not built and cannot be: make -C $KLP_DIR"
 }
 
-# klp_mkrela ARGUMENT...: the tool of that name
+# klp_mkrela ARGUMENT...: run the tool of that name
 klp_mkrela()
 {
 	local said
@@ -713,7 +398,7 @@ klp_mkrela()
 	said=$("$KLP_TOOL" "$@" 2>&1) || klp_fail "klp_mkrela $*: $said"
 }
 
-# --- running tests ------------------------------------------------------------------------------
+# --- running tests --------------------------------------------------------------------------------
 
 klp_skip_all()
 {
@@ -721,7 +406,7 @@ klp_skip_all()
 	exit "$KSFT_SKIP"
 }
 
-# klp_setup MODULE...: what a script does first, with the modules that it uses
+# klp_setup MODULE...: start a script that uses these modules
 klp_setup()
 {
 	ktap_print_header
@@ -729,19 +414,20 @@ klp_setup()
 	[ -d "$KLP_SYSFS" ] || klp_skip_all "no $KLP_SYSFS: CONFIG_LIVEPATCH=y is needed"
 	klp_need_modules "$@"
 
-	# Other people's patches would get replaced, and their stack counted.
+	# Other patches on the system would be replaced, and would change stack_order.
 	[ -z "$(klp_list "$KLP_SYSFS")" ] || klp_skip_all "livepatches are enabled already"
 	[ -z "$(klp_leftovers)" ] || klp_skip_all "in use already: $(klp_leftovers)"
 
 	[ -d /sys/kernel/tracing/events ] || mount -t tracefs nodev /sys/kernel/tracing ||
 		klp_skip_all "no tracefs"
 	KLP_TRACING=/sys/kernel/tracing
+	KLP_CMDLINE=$(< /proc/cmdline)
 
 	KLP_TMP=$(mktemp -d) || klp_skip_all "no folder for temporary files"
 	trap klp_end EXIT
 	trap 'exit 1' INT TERM HUP
 
-	# Nobody writes to this pipe but it has a writer: reading from it just takes time.
+	# A pipe with a writer and without data: a read with a timeout is a sleep.
 	mkfifo "$KLP_TMP/nap"
 	exec {KLP_NAP_FD}<>"$KLP_TMP/nap"
 
@@ -749,7 +435,7 @@ klp_setup()
 	klp_fetch_log
 }
 
-# Runs when the script ends, whatever ended it.
+# Clean up at the end of the script, for any reason of the end.
 klp_end()
 {
 	(klp_cleanup)
@@ -757,7 +443,7 @@ klp_end()
 	rm -rf "$KLP_TMP"
 }
 
-# klp_ours DIR...: those of the folders that are there and named for a module of ours
+# klp_ours DIR...: print those directories that exist and have the name of a module of these tests
 klp_ours()
 {
 	local path name
@@ -769,7 +455,7 @@ klp_ours()
 	done
 }
 
-# klp_leftovers: our modules that are loaded; those of forced patches have to stay forever
+# klp_leftovers: print the loaded modules of these tests, except those of forced patches
 klp_leftovers()
 {
 	local path names=()
@@ -789,7 +475,7 @@ klp_let_go()
 			[ -e "$file" ] && echo 0 > "$file"
 		done
 	done
-	# What it is on may be a module's.
+	# Its function may belong to a module.
 	file=$(klp_param test_klp_ipmodify function)
 	[ -e "$file" ] && echo > "$file"
 
@@ -800,7 +486,7 @@ klp_let_go()
 	rm "$KLP_TMP/pids"
 }
 
-# klp_cleanup: lets all tasks go, disables all patches and removes all modules of a test
+# klp_cleanup: wake all tasks, disable all patches and unload all modules of a test
 klp_cleanup()
 {
 	local path
@@ -814,8 +500,8 @@ klp_cleanup()
 	klp_until "clean-up: all modules are removed" klp_try_remove
 }
 
-# Writing 0 reverses a transition that is under way; a patch that is leaving refuses it.  A
-# persistent one stays until its module is removed.
+# Disable a patch. Writing 0 reverses a transition to the enabled state. A patch that is being
+# removed refuses it. A persistent one stays until its module is unloaded.
 klp_try_disable()
 {
 	[ -e "$1" ] || return 0
@@ -833,8 +519,8 @@ klp_try_remove()
 	rmmod $names 2>/dev/null
 }
 
-# A test that the kernel complains about has failed, whatever else it found.  A data race may be
-# anybody's: who runs a kernel that looks for them has to see whose.
+# Fail a test during which the kernel has reported something. A data race may concern other code:
+# on a kernel that detects them, vm/reports.awk selects those of the core.
 klp_check_complaints()
 {
 	local log
@@ -849,7 +535,7 @@ klp_check_complaints()
 	esac
 }
 
-# klp_run NAME DESCRIPTION: runs the function t_NAME as a test
+# klp_run NAME DESCRIPTION: run the function t_NAME as a test
 klp_run()
 {
 	local name=$1 description=$2 result=0
@@ -871,7 +557,7 @@ klp_run()
 	esac
 }
 
-# klp_main "NAME DESCRIPTION"...: runs these tests, or those that KLP_TESTS names
+# klp_main "NAME DESCRIPTION"...: run these tests, or those in KLP_TESTS
 klp_main()
 {
 	local test chosen=()

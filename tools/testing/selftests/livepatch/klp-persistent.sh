@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Patches that are enabled again: what stays of them when they are disabled, what runs when they
-# come back, what refuses them, and how they go for good.
+# Persistent patches: what stays of them when they are disabled, what runs when they are enabled
+# again, which errors occur, and how they are removed.
 
 # shellcheck source-path=SCRIPTDIR source=klp-lib.sh
 . "$(dirname "$0")/klp-lib.sh"
@@ -19,13 +19,14 @@ R=test_klp_rela
 CMDLINE=$(< /proc/cmdline)
 VERSION=$(< /proc/version)
 
-# expect_line NAME TEXT: what the line of that name in the target's file says
+# expect_line NAME TEXT: check the line of that name in the file of the target
 expect_line()
 {
 	klp_expect_line $T "$@"
 }
 
-# expect_disabled NAME OBJECT...: it is in sysfs, disabled and whole, and nobody uses its module
+# expect_disabled NAME OBJECT...: check that the patch is in sysfs, complete and disabled, and its
+# module unused
 expect_disabled()
 {
 	local name=$1 object
@@ -37,10 +38,11 @@ expect_disabled()
 	for object; do
 		klp_expect_file "$KLP_SYSFS/$name/$object/patched" 0
 	done
-	klp_until "nobody uses $name" klp_reads "/sys/module/$name/refcnt" 0
+	klp_until "$name is unused" klp_reads "/sys/module/$name/refcnt" 0
 }
 
-# expect_refused ERRNO NAME LINE: writing 1 is refused, the log says why, and that is all there is
+# expect_refused ERRNO NAME LINE: write 1, which must fail with this line and without any other
+# effect
 expect_refused()
 {
 	klp_trace_mark "${moving:-0}"
@@ -54,7 +56,7 @@ expect_refused()
 	klp_expect_file "$KLP_SYSFS/$2/stack_order" 0
 }
 
-# expect_folders FOLDER...: those of the patch
+# expect_folders FOLDER...: check the directories of the patch
 expect_folders()
 {
 	klp_expect "folders in $KLP_SYSFS/$P" "$*" \
@@ -131,7 +133,7 @@ t_hundred()
 			klp_disable_persistent $P
 		done
 		klp_expect_trace <<< "$ten"
-		# All of it in one trace would take long to read.
+		# Check in parts: the whole trace would be too long.
 		klp_check_trace
 		klp_trace_anew
 	done
@@ -172,7 +174,7 @@ t_stack()
 		$(klp_enabling patch2 vmlinux target)
 	END
 
-	# A module that comes is patched in the order of the stack as it is now.
+	# A loaded module is patched in the current order of the stack.
 	klp_unload $T
 	klp_load $T
 	klp_expect_trace <<-END
@@ -184,7 +186,7 @@ t_stack()
 	expect_line value $P2
 }
 
-# --- how it goes ----------------------------------------------------------------------------------
+# --- removal --------------------------------------------------------------------------------------
 
 t_removed()
 {
@@ -210,12 +212,12 @@ t_removed()
 	klp_expect_trace < <(klp_enabling patch vmlinux)
 }
 
-# Its exit has begun to run: whatever is asked for now comes too late.
+# The exit of the module is running: all requests are refused.
 t_removed_meanwhile()
 {
 	klp_enable $P objects=vmlinux:cmdline hooks=1 persistent=1 block=exit
 	klp_disable_persistent $P
-	klp_until "nobody uses $P" klp_reads /sys/module/$P/refcnt 0
+	klp_until "$P is unused" klp_reads /sys/module/$P/refcnt 0
 	klp_set "$(klp_param $P blocked)" 1
 	rmmod $P &
 	klp_until "exit waits" klp_reads "$(klp_param $P blocking)" 1
@@ -249,7 +251,7 @@ t_replaced()
 	END
 }
 
-# What is disabled is not replaced, and may come back on top.
+# A disabled patch is not replaced, and may be enabled on top.
 t_replaced_disabled()
 {
 	klp_enable $P objects=vmlinux:cmdline hooks=1 persistent=1
@@ -263,9 +265,9 @@ t_replaced_disabled()
 	klp_expect_file /proc/version $P2
 }
 
-# --- one that replaces others ---------------------------------------------------------------------
+# --- persistent and replace -----------------------------------------------------------------------
 
-# Its nops come and go each time that it is enabled.
+# Its nops are added and freed each time it is enabled.
 t_replaces()
 {
 	local own="vmlinux vmlinux/cmdline_proc_show,1"
@@ -353,7 +355,7 @@ t_replaces_not()
 	klp_expect_trace < <(klp_disabling patch2 vmlinux hold)
 }
 
-# --- targets that come and go while it is disabled ------------------------------------------------
+# --- targets that are loaded and unloaded while the patch is disabled -----------------------------
 
 t_target_gone()
 {
@@ -379,7 +381,7 @@ t_target_reloaded()
 	klp_disable_persistent $P
 	klp_trace_mark
 	klp_unload $T
-	# Somebody else where it was.
+	# Another module at the same address.
 	klp_load $T2
 	klp_load $T
 	expect_line value original
@@ -419,7 +421,8 @@ t_target_new()
 	expect_line value $P
 }
 
-# Relocations to a target stay written while the patch is disabled, and go with the target.
+# Relocations to a target stay written while the patch is disabled, and are cleared with the
+# target.
 t_relocated()
 {
 	klp_mkrela "${KLP_KO[$R]}" "$KLP_TMP/$R.ko"
@@ -482,7 +485,7 @@ t_veto()
 	expect_line value $P
 }
 
-# The first time there is nothing yet that could stay.
+# After an error of the first enabling, nothing stays.
 t_veto_first_time()
 {
 	klp_load_fails EDOM $P objects=vmlinux:cmdline hooks=1 persistent=1 veto=vmlinux
@@ -544,7 +547,7 @@ t_states()
 	expect_refused EINVAL $P "Livepatch patch ($P) $refusal"
 	expect_disabled $P vmlinux
 
-	# One that replaces others has to know their states.
+	# A patch that replaces others must have their states.
 	klp_disable $P2
 	klp_enable $P3 objects=vmlinux:version hooks=1 persistent=1 replace=1
 	klp_disable_persistent $P3
@@ -563,7 +566,7 @@ t_already()
 	klp_trace_mark
 	klp_mark
 	klp_expect "error of writing 0" EINVAL "$(klp_write $KLP_SYSFS/$P/enabled 0)"
-	klp_expect_log <<< "livepatch: patch '$P' is disabled already"
+	klp_expect_log <<< "livepatch: patch '$P' is already disabled"
 	klp_expect "error of forcing" EINVAL "$(klp_write $KLP_SYSFS/$P/force 1)"
 	klp_expect_log <<< "livepatch: patch '$P' is not in transition"
 	klp_expect_trace <<-END
@@ -572,10 +575,10 @@ t_already()
 	klp_enable_again $P
 	klp_mark
 	klp_expect "error of writing 1" EINVAL "$(klp_write $KLP_SYSFS/$P/enabled 1)"
-	klp_expect_log <<< "livepatch: patch '$P' is enabled already"
+	klp_expect_log <<< "livepatch: patch '$P' is already enabled"
 }
 
-# While it is disabled its module is nothing but a module; only enabling it means more.
+# While the patch is disabled, its module cannot be loaded a second time, as other modules.
 t_load_again()
 {
 	klp_enable $P objects=vmlinux:cmdline hooks=1 persistent=1
@@ -586,7 +589,7 @@ t_load_again()
 
 # --- reversed -------------------------------------------------------------------------------------
 
-# In the middle of being enabled again, and once more.
+# Reversed in the middle of being enabled again, twice.
 t_reverse_enabling()
 {
 	klp_load $H
@@ -647,25 +650,25 @@ klp_record
 
 klp_main \
 	"again disabled and enabled again: sysfs, callbacks, functions, init and exit" \
-	"log what is logged is what it was the first time" \
-	"hundred a hundred times" \
-	"stack two patches that take turns on top" \
-	"removed its module is removed while it is disabled" \
-	"removed_meanwhile enabling it while its module is being removed" \
-	"replaced replaced by another patch it leaves for good" \
-	"replaced_disabled what is disabled is not replaced" \
-	"replaces one that replaces others: its nops come and go" \
+	"log the log is the same each time" \
+	"hundred enabled and disabled a hundred times" \
+	"stack two patches that alternate on top" \
+	"removed its module is unloaded while it is disabled" \
+	"removed_meanwhile enabling it while its module is being unloaded" \
+	"replaced a patch that has been replaced is removed" \
+	"replaced_disabled a disabled patch is not replaced" \
+	"replaces one that replaces others: its nops each time" \
 	"replaces_not one that replaces others is reversed, or refused" \
-	"target_gone its target has gone meanwhile, and comes later" \
-	"target_reloaded its target has gone meanwhile, and come back elsewhere" \
-	"target_new its target has come meanwhile" \
-	"relocated its klp relocations to a target that has been reloaded meanwhile" \
+	"target_gone its target is unloaded while it is disabled, and loaded later" \
+	"target_reloaded its target is unloaded meanwhile, and loaded at another address" \
+	"target_new its target is loaded meanwhile" \
+	"relocated its klp relocations to a target that is loaded again meanwhile" \
 	"veto pre_patch fails when it is enabled again" \
 	"veto_first_time pre_patch fails when it is loaded" \
-	"redirect_fails somebody else is on one of its functions now" \
+	"redirect_fails one of its functions is redirected by another user" \
 	"busy another patch is in transition" \
-	"states states that do not fit any more" \
-	"already asking for what is so already" \
+	"states states that have become incompatible" \
+	"already enabling an enabled patch, disabling a disabled one" \
 	"load_again its module cannot be loaded twice" \
 	"reverse_enabling enabling it again is reversed" \
 	"reverse_disabling disabling it is reversed"

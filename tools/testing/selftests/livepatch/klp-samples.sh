@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The samples of samples/livepatch/, each run as its header says, with its effect looked at from
-# user space.
+# The samples of samples/livepatch/. Each runs as its header says, and its effects are checked
+# from user space.
 
 # shellcheck source-path=SCRIPTDIR source=klp-lib.sh
 . "$(dirname "$0")/klp-lib.sh"
@@ -10,7 +10,7 @@
 LIMIT=/proc/sys/net/ipv4/tcp_challenge_ack_limit
 RATELIMIT=/proc/sys/net/ipv4/tcp_invalid_ratelimit
 
-# need_tool NAME...: skips the test where one is missing
+# need_tool NAME...: skip the test if a tool is missing
 need_tool()
 {
 	local name
@@ -20,7 +20,7 @@ need_tool()
 	done
 }
 
-# keep FILE...: what the files hold now is put back when the test ends
+# keep FILE...: restore the contents of the files at the end of the test
 keep()
 {
 	local file undo=
@@ -32,7 +32,7 @@ keep()
 	trap "$undo" EXIT
 }
 
-# --- livepatch-lifecycle ------------------------------------------------------------------------
+# --- livepatch-lifecycle --------------------------------------------------------------------------
 
 t_lifecycle()
 {
@@ -84,7 +84,7 @@ t_lifecycle()
 	klp_expect_file /proc/story_sum "2 + 2 = 5"
 }
 
-# --- livepatch-tcp-challenge --------------------------------------------------------------------
+# --- livepatch-tcp-challenge ----------------------------------------------------------------------
 
 t_tcp_sysctl()
 {
@@ -96,7 +96,7 @@ t_tcp_sysctl()
 	klp_expect_file $LIMIT 2000
 	klp_unload livepatch_tcp_challenge
 
-	# Not the patch's any more.
+	# The value does not belong to the patch any longer.
 	klp_enable livepatch_tcp_challenge
 	klp_set $LIMIT 500
 	klp_disable livepatch_tcp_challenge
@@ -112,7 +112,7 @@ t_tcp_replace()
 	klp_expect_file $LIMIT 1000
 }
 
-# challenge FIRST OTHERS: sends SYNs; the ACKs that came are then in FIRST and OTHERS
+# challenge FIRST OTHERS: send SYNs. Sets FIRST and OTHERS to the numbers of ACKs
 challenge()
 {
 	local said
@@ -121,24 +121,25 @@ challenge()
 	read -r FIRST OTHERS <<< "$said"
 }
 
-# Whoever uses up the common counter silences the others; a new second may come in between.
+# A connection that uses up the common counter silences the others. A new second may begin in
+# between.
 others_are_silent()
 {
 	challenge 100 8
 	[ "$OTHERS" = 0 ]
 }
 
-# A budget of eight is five to twelve for each group and second.  One of the others may be in the
-# group of the first, but not most of them.
+# A budget of eight is five to twelve per group and second. Some connections may be in the group
+# of the first one, but not most of them.
 groups_are_separate()
 {
 	challenge 100 8
 	[[ $FIRST -ge 5 && $FIRST -le 60 && $OTHERS -ge 5 ]]
 }
 
-# Connections get their groups by chance, and now and then one that another has drawn on in the same
-# second; and with one budget for all, a new second may begin at the right moment.  Neither happens
-# more often than not.
+# The groups of connections are random, and sometimes a group has been used in the same second.
+# With one budget for all, a new second may begin at the right moment. Neither happens in most
+# attempts.
 expect_groups()
 {
 	local good=0 said='' i
@@ -156,7 +157,7 @@ t_tcp_traffic()
 	klp_tool klp_challenge
 	[[ $(< /sys/class/net/lo/flags) = *[13579bdf] ]] || klp_skip "lo is down"
 	keep $LIMIT $RATELIMIT
-	# One connection by itself may send as many as it likes.
+	# The limit per connection is switched off.
 	klp_set $RATELIMIT 0
 	klp_set $LIMIT 2147483647
 	challenge 100 8
@@ -176,17 +177,17 @@ t_tcp_traffic()
 	klp_expect "ACKs after the patch" "100 8" "$FIRST $OTHERS"
 }
 
-# --- livepatch-virtio-net -----------------------------------------------------------------------
+# --- livepatch-virtio-net -------------------------------------------------------------------------
 
 VIRTIO=/sys/bus/virtio/drivers/virtio_net
 
-# expect_gro_hw DEVICE STATE: as ethtool shows it
+# expect_gro_hw DEVICE STATE: check the state that ethtool shows
 expect_gro_hw()
 {
 	klp_expect "rx-gro-hw of $1" "$2" "$(ethtool -k "$1" | sed -n 's/^rx-gro-hw: //p')"
 }
 
-# find_cards: the names of the network devices, in CARDS
+# find_cards: set CARDS to the names of the network devices
 find_cards()
 {
 	local path
@@ -211,26 +212,26 @@ t_virtio_net()
 	expect_gro_hw "${CARDS[0]}" off
 	expect_gro_hw "${CARDS[1]}" off
 
-	# The bug: it may be asked for, and the device refuses.
+	# The bug: the feature can be requested, and the device refuses.
 	request=$(ethtool -K "${CARDS[0]}" rx-gro-hw on 2>&1)
 	klp_expect "what ethtool says" "Could not change any device features" "$request"
 	expect_gro_hw "${CARDS[0]}" "off [requested on]"
 
-	# One device is there before the patch, the other is probed after it.
+	# The first device exists before the patch, the second one is probed after it.
 	second=$(readlink -f "/sys/class/net/${CARDS[1]}/device")
 	klp_set $VIRTIO/unbind "${second##*/}"
 	klp_expect "the second device is gone" "" "$(ls "$second/net" 2>/dev/null)"
 
 	klp_enable livepatch_virtio_net
 	expect_gro_hw "${CARDS[0]}" "off [fixed]"
-	# The request is forgotten too: it would make the device refuse all that is asked for later.
+	# The request is dropped too: otherwise the device would refuse all later requests.
 	klp_expect "what ethtool says" "" "$(ethtool -K "${CARDS[0]}" gro off 2>&1)"
 	klp_set $VIRTIO/bind "${second##*/}"
 	find_cards
 	expect_gro_hw "${CARDS[0]}" "off [fixed]"
 	expect_gro_hw "${CARDS[1]}" "off [fixed]"
 
-	# And all that a fresh module probes.
+	# The same for all devices of a module that is loaded later.
 	klp_expect "what modprobe -r says" "" "$(modprobe -r virtio_net 2>&1)"
 	klp_absent $VIRTIO || klp_fail "virtio_net has not been removed"
 	klp_expect "what modprobe says" "" "$(modprobe virtio_net 2>&1)"
@@ -244,7 +245,7 @@ t_virtio_net()
 	expect_gro_hw "${CARDS[1]}" off
 }
 
-# --- livepatch-hooks ----------------------------------------------------------------------------
+# --- livepatch-hooks ------------------------------------------------------------------------------
 
 t_hooks()
 {
@@ -255,10 +256,11 @@ t_hooks()
 	klp_load $T
 	klp_expect_file $dir/capacity 4
 	klp_unload $T
-	[ -d $dir ] || klp_fail "the target has no bug to mend"
+	[ -d $dir ] || klp_fail "the target has no bug to fix"
 	klp_load_fails EEXIST $T
 
-	# The hook removes also what was left before the patch; init has met it once more.
+	# The hook also removes the directory that was left before the patch, which init has found
+	# once more.
 	klp_mark
 	klp_enable $P
 	klp_load_fails EEXIST $T
@@ -287,7 +289,7 @@ t_hooks()
 		$P: unpatch hooks of $T, after its exit
 	END
 
-	# The user's own value wins.
+	# The value of the user takes precedence.
 	klp_load $T capacity=7
 	klp_expect_file $dir/capacity 7
 	klp_mark
@@ -299,7 +301,7 @@ t_hooks()
 	klp_expect_file $dir/capacity 7
 	klp_unload $P
 
-	# Too late for a module that is there: the hook says so, and refuses nothing.
+	# The module is loaded already: the hook logs that, and refuses nothing.
 	klp_mark
 	klp_enable $P
 	klp_expect_log <<-END
@@ -314,11 +316,11 @@ t_hooks()
 	klp_absent $dir || klp_fail "$dir is still there"
 }
 
-# --- livepatch-seats-fix ------------------------------------------------------------------------
+# --- livepatch-seats-fix --------------------------------------------------------------------------
 
 SEATS=/proc/livepatch_seats
 
-# sit: a process takes a seat and stays; its id is then in SITTER
+# sit: start a process that takes a seat. Sets SITTER to its id
 sit()
 {
 	bash -c "echo take > $SEATS && exec sleep 1000" 2> "$KLP_TMP/sit" &
@@ -327,7 +329,7 @@ sit()
 	klp_until "process $SITTER has a seat" grep -qx $SITTER $SEATS
 }
 
-# get_up PROCESS: it dies, without leaving its seat
+# get_up PROCESS: kill the process, which does not leave its seat
 get_up()
 {
 	kill "$1"
@@ -335,7 +337,7 @@ get_up()
 	klp_until "process $1 is gone" klp_absent "/proc/$1"
 }
 
-# try_to_sit: the error of a process that takes a seat and ends
+# try_to_sit: print the error of a process that takes a seat and ends
 try_to_sit()
 {
 	klp_errno "$(bash -c "echo take > $SEATS" 2>&1)"
@@ -361,7 +363,7 @@ t_seats()
 	klp_expect "error after one has died" ENOSPC "$(try_to_sit)"
 	expect_seats "$first $second $third $fourth"
 
-	# What has leaked already is freed, the others' holders become known.
+	# Leaked seats are freed, and the holders of the others become known.
 	klp_mark
 	klp_enable $P
 	expect_seats "$first $third $fourth"
@@ -382,7 +384,8 @@ t_seats()
 	sit; first=$SITTER
 	expect_seats "$third $fourth $first"
 
-	# Each reference is put, and not twice: by who leaves, and for the rest by the patch.
+	# Each reference is dropped once: by the holder that leaves, and for the rest by the
+	# patch.
 	klp_mark
 	bash -c "echo take > $SEATS; echo leave > $SEATS"
 	expect_seats "$third $fourth $first"
@@ -394,7 +397,7 @@ t_seats()
 	END
 	expect_seats "$third $fourth $first"
 
-	# As it was before.
+	# The old code again.
 	klp_expect "error of the fourth" "" "$(try_to_sit)"
 	klp_expect "error without the patch" ENOSPC "$(try_to_sit)"
 }
@@ -415,11 +418,11 @@ t_seats_target_leaves()
 	END
 }
 
-# --- livepatch-busy -----------------------------------------------------------------------------
+# --- livepatch-busy -------------------------------------------------------------------------------
 
 BUSY=livepatch_busy_target
 
-# busy_state: patch_state of the target's thread
+# busy_state: print patch_state of the thread of the target
 busy_state()
 {
 	local file name
@@ -430,7 +433,7 @@ busy_state()
 	done
 }
 
-# steps_above NUMBER: that many steps have been made by the new function
+# steps_above NUMBER: succeed if the new function has made more steps
 steps_above()
 {
 	local steps rest
@@ -458,7 +461,8 @@ t_busy()
 		livepatch: '$P': starting patching transition
 	END
 
-	# Back: the memory is released, although nothing else has run and the thread is busy still.
+	# Reversed: the memory is freed, although no other callback has run and the thread is
+	# still busy.
 	klp_disable $P
 	klp_expect_file "$(klp_param $BUSY held)" Y
 	klp_expect_file "$(klp_param $BUSY count)" "$count"
@@ -469,7 +473,7 @@ t_busy()
 	END
 	klp_unload $P
 
-	# And once more, until it is there.
+	# Enabled again, to the end of the transition.
 	klp_load $P
 	klp_expect_file $KLP_SYSFS/$P/transition 1
 	klp_set "$(klp_param $BUSY hold)" 0
@@ -500,11 +504,11 @@ t_busy_replace()
 	klp_until "the new function runs on" steps_above 0
 }
 
-# --- livepatch-persistent -----------------------------------------------------------------------
+# --- livepatch-persistent -------------------------------------------------------------------------
 
 PRINTK=/proc/sys/kernel/printk
 
-# expect_loglevel LEVEL: what the console is set to
+# expect_loglevel LEVEL: check the log level of the console
 expect_loglevel()
 {
 	local level
@@ -530,14 +534,14 @@ t_persistent()
 	expect_loglevel 7
 	klp_expect_file "$(klp_param $P refused)" 2
 
-	# Off: it stays where it can be seen.
+	# Disabled: the patch stays in sysfs.
 	klp_set $dir/enabled 0
 	klp_wait_transition $P
 	klp_expect_file $dir/enabled 0
 	klp_set /proc/sysrq-trigger 6
 	expect_loglevel 6
 
-	# On: counted anew by the same module, whose init does not run.
+	# Enabled: the same module counts from 0, without its init.
 	klp_set $dir/enabled 1
 	klp_wait_transition $P
 	klp_expect_file $dir/enabled 1
@@ -578,14 +582,14 @@ klp_setup livepatch_lifecycle livepatch_story_sum livepatch_tcp_challenge livepa
 	livepatch_busy livepatch_busy_target livepatch_persistent test_klp_patch
 
 klp_main \
-	"lifecycle four callbacks of vmlinux and of a module that comes and goes" \
-	"tcp_sysctl the sysctl changes with the function and is given back" \
-	"tcp_replace a patch that does not know of the sysctl cannot replace it" \
+	"lifecycle four callbacks of vmlinux and of a module that is loaded and unloaded" \
+	"tcp_sysctl the sysctl changes with the function and is restored" \
+	"tcp_replace a patch without the state of the sysctl cannot replace it" \
 	"tcp_traffic challenge ACKs on loopback: one counter for all, one for each group" \
-	"virtio_net a feature withdrawn from devices that exist and that come later" \
-	"hooks work before a module's init and after its exit" \
-	"seats a shadow variable mends a leak" \
-	"seats_target_leaves the target goes with shadow variables attached" \
-	"busy a transition held up by a busy thread, reversed, and completed" \
-	"busy_replace a patch that does not know of its memory cannot replace it" \
-	"persistent a patch switched off and on"
+	"virtio_net a feature removed from existing and from later devices" \
+	"hooks work before the init and after the exit of a module" \
+	"seats a shadow variable fixes a leak" \
+	"seats_target_leaves the target is unloaded with shadow variables attached" \
+	"busy a transition blocked by a busy thread, reversed, and completed" \
+	"busy_replace a patch without the state of its memory cannot replace it" \
+	"persistent a patch disabled and enabled again"

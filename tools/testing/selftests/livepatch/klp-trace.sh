@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The trace events themselves: which there are, their fields, the answers to requests that are
-# refused, and what becomes of single tasks.
+# The trace events: their names and fields, the results of refused requests, and the events of
+# single tasks.
 
 # shellcheck source-path=SCRIPTDIR source=klp-lib.sh
 . "$(dirname "$0")/klp-lib.sh"
@@ -13,13 +13,14 @@ B=test_klp_bad
 T=test_klp_target
 H=test_klp_hold
 
-# new_lines: the events since the last time, as they are
+# new_lines: print the events since the last call
 new_lines()
 {
 	tail -n +$((KLP_TRACE_SEEN + 1)) "$KLP_TRACE/trace" | grep -v '^#'
 }
 
-# expect_lines < EXPECTED: all of these but for the durations, once all requests are answered
+# expect_lines < EXPECTED: check the events without their durations, when all requests have
+# results
 expect_lines()
 {
 	local expected
@@ -58,7 +59,7 @@ klp_transition_start: patch direction" \
 			END { print "" }' "$KLP_TRACING"/events/livepatch/klp_*/format)"
 }
 
-# callback OBJECT KIND FUNCTION RET: the line of that event
+# callback OBJECT KIND FUNCTION RET: print the line of that event
 callback()
 {
 	echo "klp_callback: patch=$P object=$1 kind=$2 function=$3 [$P] ret=$4 duration_ns=N"
@@ -136,7 +137,7 @@ t_lines_reversed_forced()
 
 # --- requests -------------------------------------------------------------------------------------
 
-# Whatever is wrong: what names a module is a request, and gets its answer.
+# Each call with a module is a request, and has a result.
 t_refused()
 {
 	local case
@@ -165,7 +166,7 @@ t_refused_in_sysfs()
 	klp_expect_trace <<-END
 		patch: request enable, done enable -EINVAL
 	END
-	# No truth values, or not this file: nothing was asked for.
+	# Values that are not booleans, and other files, are no requests.
 	klp_expect "error of writing garbage" EINVAL "$(klp_write $KLP_SYSFS/$P/enabled garbage)"
 	klp_expect "error of forcing" EINVAL "$(klp_write $KLP_SYSFS/$P/force 1)"
 	klp_expect_trace < /dev/null
@@ -197,33 +198,34 @@ t_refused_in_transition()
 
 # --- tasks ----------------------------------------------------------------------------------------
 
-# record_tasks [OPEN]: from here on it is tasks that count
+# record_tasks [OPEN]: record the events of tasks from now on
 record_tasks()
 {
 	klp_trace_mark "$@"
 	klp_record_tasks 1
 }
 
-# seen EVENT PID COMM REST: whether there is such an event
+# seen EVENT PID COMM REST: succeed if there is such an event
 seen()
 {
 	new_lines | grep -q "^klp_task_$1: pid=$2 comm=$3 $4\$"
 }
 
-# until_seen EVENT PID COMM REST
+# until_seen EVENT PID COMM REST: wait for such an event
 until_seen()
 {
 	klp_until "klp_task_$1: pid=$2 comm=$3 $4" seen "$@"
 }
 
-# expect_seen EVENT PID COMM REST: once the transition is over; prints what there is of the task
+# expect_seen EVENT PID COMM REST: check for such an event after the transition, or print the
+# events of the task
 expect_seen()
 {
 	seen "$@" || klp_fail "no klp_task_$1: pid=$2 comm=$3 $4" "what has come:" \
 		"$(new_lines | grep "pid=$2 ")"
 }
 
-# Nobody is switched twice on the way there, or on the way back.
+# No task is switched twice in one direction.
 expect_no_twice()
 {
 	klp_expect "tasks that have been switched twice" "" "$(new_lines | awk '
@@ -240,7 +242,7 @@ t_task_stack()
 	klp_enable $P objects=vmlinux:cmdline
 	expect_seen switched "$KLP_HELD" cat how=stack
 	expect_no_twice
-	# It did not have to wake up for that.
+	# The task has been switched without waking up.
 	klp_expect_file "$(klp_param $H held)" 1
 }
 
@@ -254,12 +256,12 @@ t_task_held()
 	! seen switched "$KLP_HELD" cat "how=.*" || klp_fail "switched in the patched function"
 	klp_release $H
 	klp_wait_transition $P
-	# It was on its way to user space when it could be switched first.
+	# The first safe point was the return to user space.
 	expect_seen switched "$KLP_HELD" cat how=exit
 	expect_no_twice
 }
 
-# It keeps a processor to itself, and whoever looks at it does so from another.
+# The task occupies a processor, and is checked from another one.
 t_task_running()
 {
 	klp_reads /sys/devices/system/cpu/cpu1/online 1 || klp_skip "no second processor"
@@ -277,7 +279,7 @@ t_task_running()
 	expect_no_twice
 }
 
-# It may be anywhere, also in the function, so it is not switched until it is seen somewhere else.
+# The task may be in the function, so it is not switched until its stack is reliable.
 t_task_unreliable()
 {
 	klp_load $H unreliable=1
@@ -319,7 +321,7 @@ t_task_fork()
 	record_tasks
 	klp_load $P objects=$H:hold
 	klp_until "this shell has switched" klp_reads /proc/self/patch_state 1
-	# klp_hold is a child of this shell, and never gets to be a task of the old state.
+	# The task of klp_hold is a child of this shell, so it is never in the old state.
 	klp_hold $P
 	child=$KLP_HELD
 	read -r comm < /proc/self/comm
@@ -331,7 +333,7 @@ t_task_fork()
 	expect_no_twice
 }
 
-# The kernel thread is found asleep in the function whenever somebody looks.
+# Each check finds the kernel thread asleep in the function.
 t_task_cond_resched()
 {
 	local pid
@@ -347,7 +349,20 @@ t_task_cond_resched()
 	expect_no_twice
 }
 
-# The idle task of a processor that is off cannot switch itself.
+# The thread never sleeps and only calls cond_resched().
+t_task_stopper()
+{
+	local pid
+
+	klp_load $H nap=1 sleepless=1
+	pid=$(< "$(klp_param $H napper_pid)")
+	record_tasks
+	klp_enable $P objects=$H:hold+nap
+	expect_seen switched "$pid" klp_napper how=stopper
+	expect_no_twice
+}
+
+# The idle task of an offline processor cannot switch itself.
 t_task_idle()
 {
 	local online=/sys/devices/system/cpu/cpu1/online
@@ -362,7 +377,7 @@ t_task_idle()
 	expect_no_twice
 }
 
-# Everybody is switched back, each again once.
+# All tasks are switched back, each of them once.
 t_task_reversed()
 {
 	klp_load $H
@@ -382,18 +397,19 @@ klp_setup $P $P2 test_klp_patch3 $B test_klp_unmarked $T $H
 klp_record
 
 klp_main \
-	"fields which events there are, and their fields" \
-	"lines each field of the events of a patch that comes and goes" \
+	"fields names of the events and of their fields" \
+	"lines each field of the events of a patch that is enabled and disabled" \
 	"lines_reversed_forced each field of the events of reversed and forced transitions" \
-	"refused descriptions that are refused: one answer each" \
-	"refused_in_sysfs writes that are refused: one answer each" \
+	"refused refused descriptions have one result each" \
+	"refused_in_sysfs refused writes have one result each" \
 	"refused_in_transition requests while another patch is in transition" \
-	"task_stack a task that sleeps elsewhere is switched where it sleeps" \
-	"task_held a task that sleeps in the function is held, and switched on its way out" \
-	"task_running a task that runs on another processor is held" \
-	"task_unreliable a task whose stack cannot be told is held" \
-	"task_force a task that is held is forced" \
-	"task_fork a child of a task that has switched" \
-	"task_cond_resched a kernel thread switches in cond_resched()" \
-	"task_idle the idle task of a processor that is off" \
+	"task_stack a task that sleeps elsewhere is switched while it sleeps" \
+	"task_held a task that sleeps in the function is switched on its way out" \
+	"task_running a task that runs on another processor is not switched" \
+	"task_unreliable a task with an unreliable stack is not switched" \
+	"task_force a pending task is switched by force" \
+	"task_fork a child of a switched task" \
+	"task_stopper a kernel thread that never sleeps is switched by a stopper thread" \
+	"task_cond_resched a kernel thread is switched in cond_resched()" \
+	"task_idle the idle task of an offline processor" \
 	"task_reversed tasks are switched back"

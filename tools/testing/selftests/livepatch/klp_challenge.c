@@ -4,7 +4,7 @@
  *
  *	klp_challenge FIRST OTHERS
  *
- * Opens 1 + OTHERS connections to itself and sends, as somebody who guesses would, SYNs into them
+ * Opens 1 + OTHERS connections to itself and sends, as an attacker would, SYNs into them
  * while they are established: FIRST of them into the first connection, then one into each of the
  * others.  Prints two numbers, the challenge ACKs that the kernel has sent in answer to the one and
  * to the other.
@@ -30,7 +30,7 @@ struct connection {
 	struct sockaddr_in from;
 };
 
-/* One of the counters behind the second "TcpExt:"; their names stand behind the first. */
+/* Return a counter from the second line "TcpExt:". The names are in the first one. */
 static unsigned long counter(const char *wanted)
 {
 	static char names[1 << 16], values[1 << 16];
@@ -113,7 +113,7 @@ static void wait_for_syns(unsigned long wanted)
 			errx(1, "the kernel has not seen the SYNs");
 		usleep(1000);
 	}
-	/* The answer is counted right after the question. */
+	/* The kernel counts the answer after sending it. */
 	usleep(1000);
 }
 

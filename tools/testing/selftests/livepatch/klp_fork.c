@@ -21,15 +21,15 @@ static void say(const char *who, const char *path)
 		err(2, "%s", path);
 	text[strcspn(text, "\n")] = '\0';
 
-	/* One write, lest the two mix. */
+	/* A single write per line: the lines of two processes must not be mixed. */
 	n = snprintf(line, sizeof(line), "%s %d: %s\n", who, getpid(), text);
 	if (write(1, line, n) != n)
 		err(2, "write");
 }
 
 /*
- * Fork copies mappings in the order of their addresses.  The last page that there can be on x86-64
- * comes last: after it, fork does little more before the child is there.
+ * Map the last page of the address space of x86-64. Fork copies mappings in the order of their
+ * addresses: after this one, fork does little more before the child is on the task list.
  */
 static void map(const char *path)
 {

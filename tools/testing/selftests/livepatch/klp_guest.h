@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the programs beside and below this have in common: time, chance, small files, and modules
- * that are loaded from memory.  Whoever includes it is one program, for a guest.
+ * Common functions of the programs here and in the directories below: time, random numbers,
+ * small files, and modules that are loaded from memory. Each program includes it once.
  */
 #ifndef KLP_GUEST_H
 #define KLP_GUEST_H
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/elf.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,7 +52,7 @@ static inline uint64_t next_random(uint64_t *state)
 	return *state * 0x2545f4914f6cdd1dULL;
 }
 
-/* A text for the moment: the fourth call from here, in this thread, takes the place of this one. */
+/* Format a temporary text. The fourth call in this thread overwrites it. */
 static inline char *format(const char *fmt, ...)
 {
 	static __thread char text[4][PATH_MAX];
@@ -65,7 +66,10 @@ static inline char *format(const char *fmt, ...)
 	return text[turn];
 }
 
-/* The beginning of a file as a string; false when it is absent or empty, or cannot be read. */
+/*
+ * Read the beginning of a file as a string. Returns false if it is missing, empty or
+ * unreadable.
+ */
 static inline bool read_file(const char *path, char *text, size_t size)
 {
 	ssize_t n;
@@ -80,7 +84,7 @@ static inline bool read_file(const char *path, char *text, size_t size)
 	return n > 0;
 }
 
-/* The number in a file, -1 when read_file() is false. */
+/* Return the number in a file, -1 if read_file() fails. */
 static inline long read_number(const char *path)
 {
 	char text[32];
@@ -88,7 +92,7 @@ static inline long read_number(const char *path)
 	return read_file(path, text, sizeof(text)) ? strtol(text, NULL, 10) : -1;
 }
 
-/* Returns 0 or an errno, as all below that return an int. */
+/* Write to a file. Returns 0 or an errno, as the functions below. */
 static inline int write_file(const char *path, const char *text)
 {
 	int fd, ret = 0;
@@ -109,8 +113,8 @@ struct image {
 };
 
 /*
- * Not to be written to.  Ends the program when the file cannot be read.  It is a mapping, since
- * munmap() gives all of it back, which klp_bench relies on when it counts pages.
+ * Map a file for reading. Exits if the file cannot be read. munmap() frees all memory of the
+ * mapping, which klp_bench needs when it counts pages.
  */
 static inline struct image read_image(const char *path)
 {
@@ -134,7 +138,29 @@ static inline int load_image(struct image image, const char *params)
 	return syscall(SYS_init_module, image.data, image.size, params) ? errno : 0;
 }
 
-/* Once: whether it is worth another try is for the caller to know. */
+/*
+ * Return the name of a module in its image, which may be changed afterwards. It has the size of
+ * a name in struct module. NULL if it is not @name.
+ */
+static inline char *writable_name(struct image image, const char *name)
+{
+	struct elf64_hdr *elf = (struct elf64_hdr *)image.data;
+	struct elf64_shdr *sections = (struct elf64_shdr *)(image.data + elf->e_shoff), *section;
+	char *names = image.data + sections[elf->e_shstrndx].sh_offset, *found = NULL;
+	int i;
+
+	for (i = 0; i < elf->e_shnum; i++) {
+		section = &sections[i];
+		if (!strcmp(names + section->sh_name, ".gnu.linkonce.this_module"))
+			found = memmem(image.data + section->sh_offset, section->sh_size, name,
+				       strlen(name) + 1);
+	}
+	if (found && mprotect(image.data, image.size, PROT_READ | PROT_WRITE))
+		err(1, "%s", name);
+	return found;
+}
+
+/* Unload a module. The caller decides about another attempt. */
 static inline int remove_module(const char *name)
 {
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? errno : 0;
@@ -145,7 +171,7 @@ static inline bool is_loaded(const char *module)
 	return !access(format("/sys/module/%s", module), F_OK);
 }
 
-/* Whether a livepatch is in sysfs. */
+/* Return true if a livepatch is in sysfs. */
 static inline bool is_there(const char *patch)
 {
 	return !access(format(SYSFS "/%s", patch), F_OK);

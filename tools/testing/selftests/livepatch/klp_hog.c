@@ -21,11 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Seconds: if nobody ends us, something is wrong, and a CPU is needed to find out what. */
+/* Time limit in seconds: free the CPU if the script has failed. */
 #define LOOK_FOR	60
 #define KEEP_FOR	120
 
-/* An emulator that runs one CPU at a time then turns to the other. */
+/* Lets an emulator with one thread run the other CPU. */
 static void relax(void)
 {
 #ifdef __x86_64__
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 		if (time(NULL) > start + LOOK_FOR)
 			errx(1, "the task was never there. Last seen:\n%s", stack);
 		nanosleep(&pause, NULL);
-		/* Not always the same stretch of the task's loop. */
+		/* Vary the time, so that the task is not always at the same place of its loop. */
 		pause.tv_nsec = 200000 + (pause.tv_nsec + 7919) % 100000;
 		read_stack(path, stack, sizeof(stack));
 	} while (!released() && !matches(stack, patterns, argc - 3));

@@ -11,6 +11,7 @@
  * that have moved away leave R_X86_64_NONE (which is 0 on every architecture) behind.  A string
  * table that grows is written anew.
  */
+#define _GNU_SOURCE
 #include <linux/elf.h>
 #include <stddef.h>
 #include "klp_guest.h"
@@ -24,7 +25,7 @@
 #define REF_SEPARATOR		"___"
 #define THIS_MODULE_SECTION	".gnu.linkonce.this_module"
 
-/* Some room for what is added: more than the test modules need by far. */
+/* Space for additions, more than the test modules need. */
 #define MAX_NEW_SECTIONS	32
 #define MAX_OBJECT_NAME		128
 

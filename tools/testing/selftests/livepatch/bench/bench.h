@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What the benchmark's modules and its program in user space share.
- */
+/* Shared by the modules of the benchmark and its program. */
 
 #ifndef _BENCH_H
 #define _BENCH_H
@@ -15,9 +13,9 @@
 #define BENCH_CALLED	3
 
 /*
- * Each takes the number of functions to call, one loop for each, and returns the nanoseconds of the
- * slowest loop.  BENCH_LOOP does it when BENCH_GO is said, in a function that bench_module can
- * patch; BENCH_HOLD stays in such a function until it is killed.
+ * The argument is the number of functions to call, one loop for each. The result is the time of
+ * the slowest loop in nanoseconds. BENCH_LOOP starts at BENCH_GO, in a function that
+ * bench_module can patch. BENCH_HOLD stays in such a function until it is killed.
  */
 #define BENCH_TIME	_IO('L', 1)
 #define BENCH_LOOP	_IO('L', 2)

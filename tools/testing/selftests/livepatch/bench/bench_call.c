@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls functions of bench_target in a loop and tells how long that took; and holds tasks inside
- * functions that a livepatch can name, so that a transition stays open.
+ * Call functions of bench_target in a loop and measure the time. Also keep tasks in functions
+ * that a livepatch can name, so that a transition does not complete.
  */
 
 #include <linux/fs.h>
@@ -16,7 +16,7 @@
 static DECLARE_WAIT_QUEUE_HEAD(bench_wait);
 static bool bench_go;
 
-/* Interrupts would add their instructions to the loop's. */
+/* Interrupts would add instructions to those of the loop. */
 #define bench_time_calls(name)					\
 ({								\
 	unsigned long flags;					\
@@ -45,7 +45,7 @@ static __always_inline long bench_slowest(unsigned long functions)
 	return slowest;
 }
 
-/* Patched by bench_module: who waits in it has not been switched when it calls. */
+/* Patched by bench_module: a task that waits here is not switched when it calls the functions. */
 static noinline long bench_loop(unsigned long functions)
 {
 	int ret;
@@ -56,7 +56,7 @@ static noinline long bench_loop(unsigned long functions)
 	return bench_slowest(functions);
 }
 
-/* Patched by bench_module: nobody leaves it but by a fatal signal. */
+/* Patched by bench_module: only a fatal signal ends the wait. */
 static noinline long bench_hold(void)
 {
 	DECLARE_WAIT_QUEUE_HEAD_ONSTACK(never);

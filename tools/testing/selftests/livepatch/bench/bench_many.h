@@ -15,7 +15,10 @@ static int bench_many_new(int value)
 	return value;
 }
 
-/* Stock keeps its own in these, so that each object needs its own; the second is the empty one. */
+/*
+ * Stock stores internal data in these, so each object needs its own. The second entry is the
+ * empty one.
+ */
 static struct klp_func bench_many_funcs[BENCH_OBJECTS][2];
 static char bench_many_names[BENCH_OBJECTS][MODULE_NAME_LEN];
 static struct klp_object bench_many_objs[BENCH_OBJECTS + 1];
@@ -33,7 +36,7 @@ static int __init bench_many_init(void)
 {
 	int i;
 
-	/* They begin as the name of bench_other does. */
+	/* The names have the same prefix as bench_other. */
 	for (i = 0; i < BENCH_OBJECTS; i++) {
 		snprintf(bench_many_names[i], MODULE_NAME_LEN, "bench_object_%d_%d",
 			 BENCH_NUMBER, i);

@@ -17,5 +17,5 @@ static void __exit bench_other_exit(void)
 module_init(bench_other_init);
 module_exit(bench_other_exit);
 
-MODULE_DESCRIPTION("Livepatch benchmark: a module that nobody patches");
+MODULE_DESCRIPTION("Livepatch benchmark: an unpatched module");
 MODULE_LICENSE("GPL");

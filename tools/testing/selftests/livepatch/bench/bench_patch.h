@@ -45,7 +45,7 @@ static struct klp_func held_funcs[] = {
 	{ }
 };
 
-/* The second object is filled in only where it is asked for. */
+/* The second object is only used if a parameter asks for it. */
 static struct klp_object bench_objs[] = {
 	{ .name = BENCH_OBJECT },
 	{ },

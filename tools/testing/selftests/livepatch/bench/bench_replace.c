@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Patches functions of bench_target and takes the place of the patches before it.
- */
+/* Patches functions of bench_target and replaces the patches before it. */
 
 #define BENCH_LIST	"bench_new.h"
 #define BENCH_OBJECT	"bench_target"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Those functions of bench_target that bench_call calls: the first, one in the middle, a late one.
+ * The functions of bench_target that bench_call calls: the first one, one in the middle, a late
+ * one.
  */
 
 #ifndef _BENCH_TARGET_H

@@ -11,6 +11,9 @@
  *	none:N		N functions patched, then replaced by a patch of another one
  *	all:N		N functions patched, then replaced by a patch of the same; it stays
  *	many:K		load of another module, K times: with no patch, with 16 of 64 objects each
+ *	late:N:K	delay of loading another module while a patch with N modules that have come
+ *			after it is disabled, K times
+ *	spin:B		from here on a kernel thread spins in cond_resched(), or none does
  *	memory:N	what each of N functions takes; the patch stays
  *	calls:N		calls of a function, not patched, patched, and during a transition
  *
@@ -37,9 +40,10 @@
 static const char *modules;
 static int threads;		/* how many sleep */
 static pid_t sleepers;		/* the process they are in */
+static bool spinning;		/* bench_spin is loaded */
 static int kmsg = -1;
 
-/* Waiting must not take much of a processor from what is waited for. */
+/* Polling must not use much of the processor that executes the measured work. */
 static void pause_between_looks(double since)
 {
 	double t = (now() - since) / 50;
@@ -48,8 +52,8 @@ static void pause_between_looks(double since)
 }
 
 /*
- * Stock looks again at whole seconds.  What begins when the last thing has ended would begin at the
- * same part of a second each time, and measure that.
+ * Sleep for a random time. Stock repeats its passes at whole seconds: a step that follows
+ * another one immediately would always start at the same part of a second.
  */
 static void pause_by_chance(void)
 {
@@ -89,7 +93,7 @@ static void load_file(const char *name)
 	munmap(image.data, image.size);
 }
 
-/* A livepatch is in use for a moment after its directory has gone. */
+/* Unload a module. A livepatch is in use for a moment after its directory has been removed. */
 static void unload_module(const char *name)
 {
 	double start = now();
@@ -122,7 +126,7 @@ static bool is_gone(const char *name)
 	return !is_there(format("bench_%s", name));
 }
 
-/* When klp_enable_patch() was called. */
+/* Return the time of the call of klp_enable_patch(). */
 static double start_of(const char *name)
 {
 	long started = read_number(format("/sys/module/bench_%s/parameters/started", name));
@@ -140,7 +144,7 @@ static void forget_log(void)
 		err(1, "/dev/kmsg");
 }
 
-/* How long the tasks took: the time between two lines that both cores log. */
+/* Return the time between two lines that both cores log: the time of switching tasks. */
 static double logged_transition(const char *name)
 {
 	const char *first = format("'bench_%s': starting patching transition", name);
@@ -191,9 +195,9 @@ static void enable(const char *name, int functions)
 	tell(format("pass_%s", name), functions, logged_transition(name));
 }
 
-static double disable_time(const char *name)
+static double time_until_gone(const char *name)
 {
-	double start, end;
+	double start;
 
 	pause_by_chance();
 	start = now();
@@ -203,9 +207,15 @@ static double disable_time(const char *name)
 			errx(1, "bench_%s does not go", name);
 		pause_between_looks(start);
 	}
-	end = now();
+	return now() - start;
+}
+
+static double disable_time(const char *name)
+{
+	double took = time_until_gone(name);
+
 	unload_module(name);
-	return end - start;
+	return took;
 }
 
 static void disable(const char *name, int functions)
@@ -247,7 +257,7 @@ static void start_threads(int wanted)
 	if (!wanted)
 		return;
 
-	/* By default both are less than memory would hold. */
+	/* The default limits are lower than memory would allow. */
 	must_write("/proc/sys/kernel/threads-max", format("%d", wanted + 10000));
 	must_write("/proc/sys/kernel/pid_max", format("%d", wanted + 40000));
 	if (setrlimit(RLIMIT_NPROC, &many))
@@ -273,11 +283,11 @@ static void start_threads(int wanted)
 	if (read(ready[0], &c, 1) != 1)
 		errx(1, "there are no %d threads", wanted);
 	close(ready[0]);
-	/* Until the last of them sleeps. */
+	/* Wait until the last of them sleeps. */
 	pause_for(1 + wanted / 10000.0);
 }
 
-/* A probe is a process that does one thing again and again, and keeps the longest time it took. */
+/* A probe is a process that repeats one operation and records its longest time. */
 
 struct probe {
 	pid_t pid;
@@ -306,7 +316,7 @@ static void start_probe(struct probe *probe, double (*once)(void))
 		}
 		_exit(0);
 	}
-	/* It shares the structure and must not write its own view of this. */
+	/* The process shares the structure. Only the parent writes the pid. */
 	probe->pid = pid;
 	while (!probe->ready) {
 		if (waitpid(probe->pid, NULL, WNOHANG))
@@ -315,7 +325,7 @@ static void start_probe(struct probe *probe, double (*once)(void))
 	}
 }
 
-/* What the probe was doing when it was told to stop counts. */
+/* The operation that is running at the end counts. */
 static double stop_probe(struct probe *probe)
 {
 	int status;
@@ -360,7 +370,7 @@ static int exit_at_once(void *unused)
 	return 0;
 }
 
-/* The child is not waited for: it may itself be delayed, and no fork would be tried meanwhile. */
+/* Do not wait for the child: it may be delayed, and no fork would be tried meanwhile. */
 static double one_fork(void)
 {
 	static char stacks[CHILDREN][CHILD_STACK];
@@ -387,8 +397,8 @@ static double one_fork(void)
 }
 
 /*
- * Without a transition the first processor is kept busy, too: what the emulator takes from one
- * processor for another is in both figures.
+ * Keep the first processor busy without a transition as well: both values contain the time for
+ * which the emulator takes one processor from the other.
  */
 static void fork_delays(int times)
 {
@@ -417,7 +427,7 @@ static void fork_delays(int times)
 
 static struct image other;
 
-/* Module load and unload take the same locks: a load that waits for an unload is delayed, too. */
+/* Loading and unloading take the same locks: a load that waits for an unload is delayed, too. */
 static double one_load(void)
 {
 	double start = now(), loaded, end;
@@ -447,7 +457,7 @@ static void load_delays(int functions)
 	munmap(probe, sizeof(*probe));
 }
 
-/* Ends when the new patch is in force and the old one has gone. */
+/* Replace a patch, and wait until the old one is removed. */
 static void replace(const char *key, int functions, int first, int count)
 {
 	struct image image = read_module("replace");
@@ -467,7 +477,7 @@ static void replace(const char *key, int functions, int first, int count)
 	munmap(image.data, image.size);
 }
 
-/* This process's own: where instructions are counted, the time of a wait is invented. */
+/* CPU time of this process: if instructions are counted, the time of a wait is meaningless. */
 static double own_time(void)
 {
 	struct timespec t;
@@ -506,9 +516,73 @@ static void many_patches(int times)
 		disable_time(names[i]);
 }
 
+static void enable_late(struct image patch, int modules_late, const char *suffix)
+{
+	double start;
+
+	pause_by_chance();
+	start = now();
+	load_module("late", patch, format("count=%d", modules_late));
+	wait_enabled("late");
+	tell(format("insmod_late%s", suffix), modules_late, now() - start);
+}
+
 /*
- * Pages that nobody has: on the buddy allocator's lists, and on those that each processor keeps.
- * All that a patch takes is missing there, be it slab, vmalloc, page tables or per-cpu memory.
+ * Modules that come after the patch: a core that registers with ftrace for each of them has as many
+ * registrations to take back. The worst load is sought for the same time before and while the patch
+ * is disabled, or a little longer.
+ */
+static void late_modules(int modules_late, int times)
+{
+	struct image patch = read_module("late"), target = read_module("late_target");
+	char *name = writable_name(target, "bench_late_target");
+	const char *suffix = spinning ? "_spin" : "";
+	struct probe *probe = new_probe();
+	double with, without, took;
+	int i;
+
+	if (!name)
+		errx(1, "bench_late_target.ko: no name in it");
+	while (times--) {
+		enable_late(patch, modules_late, suffix);
+		for (i = 0; i < modules_late; i++) {
+			snprintf(name, 32, "bench_late_%d", i);
+			load_module(name + strlen("bench_"), target, "");
+		}
+		start_probe(probe, one_load);
+		pause_for(0.5);
+		without = stop_probe(probe);
+
+		start_probe(probe, one_load);
+		took = time_until_gone("late");
+		pause_for(0.2);
+		with = stop_probe(probe);
+		unload_module("late");
+
+		tell(format("disable_late%s", suffix), modules_late, took);
+		delays(format("late_load%s", suffix), modules_late, with, without);
+		for (i = 0; i < modules_late; i++)
+			unload_module(format("late_%d", i));
+	}
+	munmap(patch.data, patch.size);
+	munmap(target.data, target.size);
+	munmap(probe, sizeof(*probe));
+}
+
+static void spin(bool wanted)
+{
+	if (wanted == spinning)
+		return;
+	if (wanted)
+		load_file("spin");
+	else
+		unload_module("spin");
+	spinning = wanted;
+}
+
+/*
+ * Free pages: on the lists of the buddy allocator and of each processor. All memory of a patch
+ * is missing there: slab, vmalloc, page tables and per-CPU memory.
  */
 static double free_bytes(void)
 {
@@ -532,8 +606,8 @@ static double free_bytes(void)
 }
 
 /*
- * The same module, with one function and with all: the difference is not the module's.  Its own
- * memory, the author's descriptions among it, is not counted.
+ * The same module with one function and with all: the difference is the memory of the core,
+ * without that of the module and its descriptions.
  */
 static void memory(int functions)
 {
@@ -550,7 +624,7 @@ static void memory(int functions)
 	tell("memory", functions, (all - one) / (functions - 1));
 }
 
-/* A process that does one ioctl of the device and says what came back. */
+/* Run one ioctl of the device in a process. */
 static pid_t call_aside(int device, unsigned long cmd, unsigned long arg, int *answer)
 {
 	int pipes[2], ret;
@@ -592,8 +666,8 @@ static int time_calls(int device, int called)
 }
 
 /*
- * Nanoseconds more than a call that is not patched.  Where the clock counts instructions they are
- * instructions.
+ * Measure the additional time of a call, compared with an unpatched one. If the clock counts
+ * instructions, the unit is instructions.
  */
 static void calls(int functions)
 {
@@ -680,6 +754,10 @@ static void step(char *text)
 		replace("replace_all", n, 0, n);
 	} else if (!strcmp(name, "many")) {
 		many_patches(n);
+	} else if (!strcmp(name, "late")) {
+		late_modules(n, k);
+	} else if (!strcmp(name, "spin")) {
+		spin(n);
 	} else if (!strcmp(name, "memory")) {
 		memory(n);
 	} else if (!strcmp(name, "calls")) {
@@ -697,14 +775,14 @@ int main(int argc, char **argv)
 		errx(1, "klp_bench DIR STEP...");
 	modules = argv[1];
 	srand48(time(NULL));
-	/* That a core keeps a processor or a lock for minutes is a result here and no failure. */
+	/* A core that occupies a processor or a lock for minutes is a result, not an error. */
 	must_write("/proc/sys/kernel/soft_watchdog", "0");
 	must_write("/proc/sys/kernel/hung_task_timeout_secs", "0");
 	must_write("/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", "1");
 	load_file("target");
 	load_file("call");
 	other = read_module("other");
-	/* After a boot much is still going on. */
+	/* Wait for the activity after the boot to end. */
 	pause_for(2);
 	for (i = 2; i < argc; i++)
 		step(argv[i]);

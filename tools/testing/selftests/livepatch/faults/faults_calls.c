@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes calls by the livepatch core fail: the functions that are named are probed, and the call
- * that has been asked for returns at once with the value that has been asked for. A call counts
- * when it returns to the core's text.
+ * Make calls of the livepatch core fail. The named functions are probed, and the selected call
+ * returns immediately with the selected value. A call counts if it returns to the text of the
+ * core.
  */
 
 #include <linux/atomic.h>
@@ -30,12 +30,12 @@ MODULE_PARM_DESC(callees, "functions whose calls may be made to fail");
 
 static struct kprobe probes[MAX_CALLEES];
 
-/* What has been asked for. */
+/* The selected call. */
 static struct kprobe *armed;
 static long armed_value;
 static atomic_t calls_left = ATOMIC_INIT(0);
 
-/* What a call that fails runs instead: the register of the returned value stays as it is. */
+/* Replacement for a call that fails. It keeps the register of the returned value. */
 static noinline notrace void faults_return(void)
 {
 }
@@ -59,14 +59,17 @@ static int calls_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 
 NOKPROBE_SYMBOL(calls_pre_handler);
 
-/* A probe that has this is neither optimized away nor on a function that others redirect. */
+/* A probe with a post_handler is neither optimized nor placed on a redirected function. */
 static void calls_post_handler(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }
 
 NOKPROBE_SYMBOL(calls_post_handler);
 
-/* "NAME NUMBER VALUE": that call of the function returns the value. Nothing at all disarms. */
+/*
+ * Parse "NAME NUMBER VALUE": this call of the function returns the value. An empty text
+ * disarms.
+ */
 static int arm_set(const char *val, const struct kernel_param *kp)
 {
 	char name[KSYM_NAME_LEN];
@@ -83,14 +86,16 @@ static int arm_set(const char *val, const struct kernel_param *kp)
 			continue;
 		armed_value = value;
 		atomic_set(&calls_left, number);
-		/* Pairs with calls_pre_handler(): whoever sees the probe sees the rest. */
+		/*
+		 * Pairs with calls_pre_handler(): a reader of the probe reads the other values.
+		 */
 		smp_store_release(&armed, &probes[i]);
 		return 0;
 	}
 	return -ENOENT;
 }
 
-/* How many calls are missing until the one that fails; 0 or less when it has failed. */
+/* Print the number of calls before the one that fails, 0 or less after it. */
 static int arm_get(char *buf, const struct kernel_param *kp)
 {
 	return sysfs_emit(buf, "%d\n", atomic_read(&calls_left));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Keeps a ledger of what is run for each object of each patch, in /proc/faults_ledger, and a shadow
- * variable that is attached and detached by writing to that file.
- *
- * Nothing here allocates memory while the livepatch core is at work: it would count as the core's.
+ * Record the callbacks of each object of each patch in /proc/faults_ledger. Writing to that
+ * file attaches and detaches a shadow variable. Nothing here allocates memory while the
+ * livepatch core runs: it would count as an allocation of the core.
  */
 
 #include <linux/livepatch.h>
@@ -64,10 +63,10 @@ void faults_note(const char *patch, const char *object, char step)
 }
 EXPORT_SYMBOL_GPL(faults_note);
 
-/* What the shadow variable is attached to. */
+/* The object of the shadow variable. */
 static int shadow_object;
 
-/* A spinlock is held, so this is not for the ledger. */
+/* Counts calls under a spinlock, which the ledger cannot record. */
 static unsigned int shadow_ctors;
 static unsigned int shadow_dtors;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A livepatch that changes all that the driver looks at: vmlinux and two modules.
- */
+/* A livepatch that changes everything that the driver checks: vmlinux and two modules. */
 
 #include "faults_patch.h"
 

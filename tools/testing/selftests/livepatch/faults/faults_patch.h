@@ -12,7 +12,7 @@
 #include <linux/seq_file.h>
 #include "faults.h"
 
-/* They are told apart by what their functions return. */
+/* The results of the functions tell the two livepatches apart. */
 #define FAULTS_NUMBER	((int)sizeof(KBUILD_MODNAME) * 100)
 
 static bool replace;
@@ -101,7 +101,7 @@ static int new_value(void)
 	return FAULTS_NUMBER + target_secret_ref;
 }
 
-/* The .c file says what is in it. */
+/* Defined by the .c file. */
 static struct klp_patch patch;
 
 static int __init faults_init(void)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A module to be patched, with a variable that only a klp relocation leads to.
- */
+/* A target module, with a variable that only a klp relocation can refer to. */
 
 #include <linux/module.h>
 #include <linux/sysfs.h>

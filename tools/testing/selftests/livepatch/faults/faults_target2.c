@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Another module to be patched.
- */
+/* Another target module. */
 
 #include <linux/module.h>
 #include <linux/sysfs.h>

@@ -39,7 +39,7 @@ static const char *trace_dir = "/sys/kernel/tracing";
 static bool verbose, quick;
 static unsigned int failures;
 
-/* Counts of one path, and of all. */
+/* Counts of one path, or of all. */
 struct tally {
 	unsigned int slab;
 	unsigned int pages;
@@ -88,7 +88,7 @@ static void text_printf(struct text *text, const char *fmt, ...)
 	free(line);
 }
 
-/* Read all of a file; false when that cannot be. */
+/* Read a whole file. Returns false after an error. */
 static bool text_read(struct text *text, const char *path)
 {
 	char buffer[65536];
@@ -134,7 +134,7 @@ static const char *in_dir(const char *dir, const char *name)
 	return format("%s/%s", dir, name);
 }
 
-/* No errno: among the answers of a callee it says that the core calls it for each task. */
+/* Marks a callee that the core calls for each task. The value is not an errno. */
 #define EACH_TASK	(-1)
 
 static const char *errno_name(int error)
@@ -167,7 +167,7 @@ static struct {
 	struct image image;
 } images[8];
 
-/* Modules are read once: the file system is none of our business. */
+/* Read each module once: the file system is not part of the test. */
 static struct image module_image(const char *name)
 {
 	unsigned int i = 0;
@@ -194,7 +194,7 @@ static void must_load(const char *name, const char *params)
 		errx(1, "cannot load %s: %s", name, strerror(ret));
 }
 
-/* A reference that a worker is about to put is waited for. */
+/* Unload a module. Waits for a worker that still has a reference. */
 static int unload(const char *name)
 {
 	double deadline = now() + PATIENCE;
@@ -223,16 +223,16 @@ static bool enabled(const char *patch)
 	return is_there(patch) && must_read_number(patch_file(patch, "enabled"));
 }
 
-/* The number in a file of a patch, -1 when it has gone meanwhile. */
+/* Return the number in a file of a patch, -1 when it is gone. */
 static long patch_number(const char *patch, const char *file)
 {
 	return read_number(patch_file(patch, file));
 }
 
-/* The patch that stays when it is disabled. */
+/* The persistent patch. */
 static const char *persistent_patch = "";
 
-/* No transition is under way, and whoever is to leave sysfs has left. */
+/* Wait until no transition is running, and all patches that are being removed have left sysfs. */
 static void settle(void)
 {
 	static const char * const patches[] = { PATCH, PART };
@@ -285,7 +285,7 @@ static void must_load_patch(const char *patch, const char *params)
 		errx(1, "cannot load %s: %s", patch, strerror(ret));
 }
 
-/* From whatever state to the one in which nothing of ours is loaded but the ledger. */
+/* Return to the state in which only the ledger is loaded, from any state. */
 static void clean_up(void)
 {
 	static const char * const patches[] = { PART, PATCH };
@@ -314,9 +314,9 @@ static void load_targets(void)
 /* --- how everything looks --------------------------------------------------------------------- */
 
 /*
- * What is compared: what user space can see of patches and modules and how the functions behave;
- * what ftrace redirects; the symbols of modules and trampolines.  Addresses are left out, since
- * modules and trampolines may come to stand elsewhere.
+ * The compared properties: the files of patches and modules and the results of functions; the
+ * functions that ftrace redirects; the symbols of modules and trampolines. Addresses are left
+ * out, since modules and trampolines may move.
  */
 enum { LOOK_STATE, LOOK_FTRACE, LOOK_SYMBOLS, LOOKS };
 static const char * const look_names[LOOKS] = { "state", "enabled_functions", "kallsyms" };
@@ -365,7 +365,7 @@ static void look_at_file(struct text *out, const char *path)
 	text_printf(out, "\n");
 }
 
-/* Copy a line without numbers in hexadecimal, which are other ones each time. */
+/* Copy a line without hexadecimal numbers, which differ each time. */
 static void add_line(struct text *out, const char *line)
 {
 	while (*line) {
@@ -382,7 +382,7 @@ static void add_line(struct text *out, const char *line)
 	text_add(out, "\n", 1);
 }
 
-/* Lines of a file, those that contain @only, if any, and of functions no more than their flags. */
+/* Add the lines of a file that contain @only, and of functions only their flags. */
 static void look_at_lines(struct text *out, const char *path, const char *only)
 {
 	static struct text text;
@@ -450,7 +450,7 @@ static void sort_lines(struct lines *lines, const struct text *text)
 	qsort(lines->line, lines->nr, sizeof(*lines->line), by_line);
 }
 
-/* Is each line of @a in @b as well, as often?  Say so of each that is not, with @sign before it. */
+/* Return true if @b has each line of @a as often. Print the missing ones with @sign. */
 static bool lines_within(const struct text *a, const struct text *b, const char *sign)
 {
 	struct lines some, others;
@@ -493,32 +493,29 @@ static void drop_trampolines(struct text *to, const struct text *from)
 }
 
 /*
- * Where the core has ridden a fault out, two things may be left of it.  Functions that ftrace calls
- * us for still, though nothing of ours is there.  And a patch may have more trampolines than usual,
- * when its objects had to be registered one by one, or fewer, when ftrace had no memory for them
- * and calls us by way of its list of handlers.
+ * The core keeps trampolines for the registrations to come, as many as it has had at one time: that
+ * is more when objects had to be registered one by one, and fewer when ftrace had no memory for a
+ * trampoline.  So they are not compared.
+ *
+ * After a fault that the core has survived, functions without a version may be left in the
+ * filter of a batch.
  */
 static enum verdict compare(const struct look *wanted, const struct look *got)
 {
 	static struct text some, others;
-	bool same = true;
-	unsigned int i;
-
-	for (i = 0; i < LOOKS; i++)
-		same &= part_equal(&wanted->part[i], &got->part[i]);
-	if (same)
-		return SAME;
 
 	drop_trampolines(&some, &wanted->part[LOOK_SYMBOLS]);
 	drop_trampolines(&others, &got->part[LOOK_SYMBOLS]);
 	if (!part_equal(&some, &others) ||
-	    !part_equal(&wanted->part[LOOK_STATE], &got->part[LOOK_STATE]) ||
-	    !lines_within(&wanted->part[LOOK_FTRACE], &got->part[LOOK_FTRACE], NULL))
+	    !part_equal(&wanted->part[LOOK_STATE], &got->part[LOOK_STATE]))
 		return DIFFERENT;
-	return LEFTOVER;
+	if (part_equal(&wanted->part[LOOK_FTRACE], &got->part[LOOK_FTRACE]))
+		return SAME;
+	return lines_within(&wanted->part[LOOK_FTRACE], &got->part[LOOK_FTRACE], NULL) ?
+	       LEFTOVER : DIFFERENT;
 }
 
-/* A worker may be about to do what is left: some patience before anything is said to differ. */
+/* Compare repeatedly: a worker may be about to finish. */
 static enum verdict look_until(const struct look *wanted)
 {
 	static struct look got;
@@ -532,6 +529,18 @@ static enum verdict look_until(const struct look *wanted)
 			return verdict;
 		pause_for(0.1);
 	}
+}
+
+/* Read the state when the workers of the core are done: two results are equal. */
+static void look_at_rest(struct look *rest)
+{
+	static struct look again;
+
+	do {
+		look(rest);
+		pause_for(0.3);
+		look(&again);
+	} while (compare(rest, &again) != SAME);
 }
 
 static void show_difference(const struct look *wanted)
@@ -553,9 +562,9 @@ static void show_difference(const struct look *wanted)
 /* --- faults ----------------------------------------------------------------------------------- */
 
 /*
- * failslab and fail_page_alloc fail what has the core on its stack.  They count all that they are
- * asked for while they are armed, from boot on, and fail when that is a multiple of their interval;
- * so with an interval of the count and k it is the k-th from now on.
+ * failslab and fail_page_alloc fail allocations with the core on the stack. They count all
+ * allocations while armed, since boot, and fail when the count is a multiple of their interval.
+ * With an interval of the count plus k, the k-th one from now fails.
  */
 struct injector {
 	const char *dir;
@@ -614,7 +623,7 @@ static void set_victim(int fd, const char *value)
 		err(1, "make-it-fail");
 }
 
-/* Count on, by what this task asks for, until the interval is full and something has failed. */
+/* Advance the count by allocations of this task until it is a multiple of the interval. */
 static void injector_fill(struct injector *injector, char **range)
 {
 	int victim = open("/proc/self/make-it-fail", O_WRONLY);
@@ -642,7 +651,7 @@ static void injector_fill(struct injector *injector, char **range)
 
 static char **text_range;
 
-/* Has it failed something? */
+/* Disarm. Returns true if an allocation has failed. */
 static bool injector_disarm(struct injector *injector)
 {
 	bool fired = !must_read_number(in_dir(injector->dir, "times"));
@@ -672,7 +681,7 @@ static bool callee_disarm(void)
 	return fired;
 }
 
-/* NAME VALUE ANSWER... of those lines that are no comments and say how it fails. */
+/* Read the lines NAME VALUE ANSWER... of functions that can fail. */
 static void read_callees(const char *path)
 {
 	FILE *file = fopen(path, "r");
@@ -789,8 +798,9 @@ static void undo_going(void)
 }
 
 /*
- * The functions of a module that was there first are registered together with those of vmlinux.
- * When it comes again, in the same place most often, ftrace must have forgotten it.
+ * The functions of a module that was loaded first are registered with those of vmlinux. When
+ * the module is loaded again, mostly at the same address, ftrace must have forgotten the old
+ * one.
  */
 static void undo_going_shared(void)
 {
@@ -884,7 +894,7 @@ static void undo_shadow(void)
 	must_write(LEDGER, "free");
 }
 
-/* Those that take the least time come first. */
+/* The fastest paths come first. */
 static const struct path paths[] = {
 	{
 		"shadow alloc", setup_nothing, operate_shadow, undo_shadow,
@@ -928,7 +938,7 @@ static const struct path paths[] = {
 
 /* --- points ----------------------------------------------------------------------------------- */
 
-/* One kind of fault on one path. */
+/* A kind of fault on a path. */
 struct point {
 	const struct path *path;
 	struct injector *injector;
@@ -1009,7 +1019,7 @@ static int operate(const struct point *point)
 	return error;
 }
 
-/* Without a fault it has to succeed. */
+/* Run the operation without a fault, which must succeed. */
 static bool operate_well(const struct point *point, const struct look *after, const char *when)
 {
 	int error = operate(point);
@@ -1041,7 +1051,7 @@ static bool disarm(const struct point *point)
 	return point->callee ? callee_disarm() : injector_disarm(point->injector);
 }
 
-/* From before to before.  Returns false when there was nothing to fail. */
+/* Run a point. Returns false if nothing has failed. */
 static bool try_point(const struct point *point, const struct look *before,
 		      const struct look *after, struct tally *tally)
 {
@@ -1086,7 +1096,7 @@ static bool try_point(const struct point *point, const struct look *before,
 	return fired;
 }
 
-/* Every k until there is no k-th, and none behind it: not every run is like the one before. */
+/* Try each k until there is no k-th fault. One more is tried, because runs differ. */
 static unsigned int try_points(struct point *point, const struct look *before,
 			       const struct look *after, struct tally *tally)
 {
@@ -1114,7 +1124,7 @@ static void check_leaks(const struct path *path)
 	struct text text = {};
 	unsigned int i;
 
-	/* Nothing younger than five seconds is looked at. */
+	/* kmemleak ignores objects that are younger than five seconds. */
 	sleep(6);
 	for (i = 0; i < 2; i++)
 		must_write(DEBUGFS "/kmemleak", "scan");
@@ -1135,14 +1145,14 @@ static void try_path(const struct path *path, const char *kinds)
 
 	must_write(DEBUGFS "/kmemleak", "clear");
 	path->setup();
-	/* Once for what is only ever made once. */
+	/* The first run allocates what is allocated only once. */
 	if (path->operate())
 		errx(1, "%s does not work", path->name);
 	path->undo();
-	look(&before);
+	look_at_rest(&before);
 	if (operate(&point))
 		errx(1, "%s does not work", path->name);
-	look(&after);
+	look_at_rest(&after);
 	path->undo();
 
 	point.injector = &slab;
@@ -1190,6 +1200,7 @@ int main(int argc, char **argv)
 {
 	const char *kinds = argc > 7 && *argv[7] ? argv[7] : "spc";
 	unsigned int i;
+	bool all_tried;
 	int arg;
 
 	setlinebuf(stdout);
@@ -1227,8 +1238,9 @@ int main(int argc, char **argv)
 			try_path(&paths[i], kinds);
 	}
 
-	/* A function that is never called from anywhere is not tested. */
-	for (i = 0; i < nr_callees && argc <= 8 && strchr(kinds, 'c') && !failures; i++) {
+	/* A function that the core never calls is not tested. */
+	all_tried = argc <= 8 && strchr(kinds, 'c') && !failures;
+	for (i = 0; i < nr_callees && all_tried; i++) {
 		if (callees[i].tried)
 			continue;
 		printf("FAILED: no path calls %s\n", callees[i].name);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A livepatch whose description is made of a random seed. What it says may be wrong in all ways
- * that can be told by looking at it: names, positions, counts, things that are missing or there
- * twice. Where it is right the new functions fit the old ones, so that a description which is
- * accepted can be lived with.
- *
- * Names and callbacks differ from one module to the next in nothing but the seed.
+ * A livepatch whose description is made from a random seed. It may be wrong in all ways that
+ * the core can detect: names, positions, counts, missing or repeated parts. Otherwise the new
+ * functions fit the old ones, so that an accepted patch works. Modules differ only in their
+ * seed.
  */
 
 #include <linux/livepatch.h>
@@ -13,8 +11,9 @@
 #include <linux/prandom.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
-/* What a description has of each kind, at most. */
+/* Maximum numbers of parts. */
 #define FUZZ_OBJECTS	6
 #define FUZZ_FUNCS	8
 #define FUZZ_HOOKS	4
@@ -29,6 +28,11 @@ MODULE_PARM_DESC(seed, "what the description is made of");
 static int owed;
 module_param(owed, int, 0444);
 MODULE_PARM_DESC(owed, "callbacks that have not been taken back");
+
+/* Bit 0 stands for fuzz_target, bit 1 for fuzz_other. */
+static int described_twice;
+module_param(described_twice, int, 0444);
+MODULE_PARM_DESC(described_twice, "targets with an address that is described by two names");
 
 static struct rnd_state fuzz_random;
 static struct klp_patch *fuzz_patch;
@@ -64,7 +68,12 @@ static int fuzz_new_three(void)
 	return 3;
 }
 
-/* What a callback answers, 0 in most descriptions. */
+static int __init fuzz_new_in_init(void)
+{
+	return 4;
+}
+
+/* The result of a callback, 0 in most descriptions. */
 static int fuzz_answer;
 
 static int fuzz_pre_patch(struct klp_object *obj)
@@ -93,6 +102,10 @@ static int fuzz_hook_fails(struct klp_object *obj)
 	return -EIO;
 }
 
+static void __init fuzz_callback_in_init(struct klp_object *obj)
+{
+}
+
 static const char *const fuzz_object_names[] = {
 	"fuzz_target", "fuzz_target", "fuzz_other", "fuzz_other", "fuzz_absent",
 	"vmlinux", "", "enabled", "force", "a/b", ".", "..", "fuzz-target", " ", "\n", "\xff\xfe",
@@ -100,18 +113,19 @@ static const char *const fuzz_object_names[] = {
 };
 
 static const char *const fuzz_target_names[] = {
-	"fuzz_fn_0", "fuzz_fn_0", "fuzz_fn_1", "fuzz_fn_1", "fuzz_fn_2", "fuzz_fn_3", "fuzz_twin",
-	"fuzz_untraced", "fuzz_call_twin", "__this_module", "fuzz_fn_", "", "fuzz_fn_0,1", "a/b",
+	"fuzz_fn_0", "fuzz_fn_0", "fuzz_fn_1", "fuzz_fn_1", "fuzz_fn_2", "fuzz_fn_3",
+	"fuzz_alias_0", "fuzz_twin", "fuzz_init_fn", "fuzz_target_init", "fuzz_untraced",
+	"fuzz_call_twin", "__this_module", "fuzz_fn_", "", "fuzz_fn_0,1", "a/b",
 	"%s%n%p", "..", "\xff", " fuzz_fn_0",
 };
 
 static const char *const fuzz_kernel_names[] = {
 	"cmdline_proc_show", "cmdline_proc_show", "version_proc_show", "version_proc_show",
 	"memcpy", "jiffies", "", "no_such_function", "a/b", "%s%n%p", "cmdline_proc_show,1",
-	"Version_proc_show", "..",
+	"Version_proc_show", "..", "start_kernel", "do_one_initcall",
 };
 
-/* Names that are too long by far, by one, or not at all. */
+/* Names that are much too long, too long by one, or valid. */
 static const char *fuzz_name_of_length(size_t limit)
 {
 	size_t length = fuzz_one_in(3) ? sizeof(fuzz_long_name) - 1 : limit - fuzz_below(3);
@@ -123,7 +137,7 @@ static const char *fuzz_object_name(void)
 {
 	if (fuzz_one_in(20))
 		return fuzz_name_of_length(MODULE_NAME_LEN);
-	/* Mostly one of the first few, or nothing would ever be accepted. */
+	/* Mostly one of the first few: otherwise everything would be refused. */
 	return fuzz_object_names[fuzz_below(fuzz_one_in(6) ? ARRAY_SIZE(fuzz_object_names) : 5)];
 }
 
@@ -136,7 +150,7 @@ static const char *fuzz_function_name(bool vmlinux)
 	if (vmlinux)
 		return fuzz_kernel_names[fuzz_below(fuzz_one_in(10) ?
 						    ARRAY_SIZE(fuzz_kernel_names) : 4)];
-	return fuzz_target_names[fuzz_below(fuzz_one_in(10) ? ARRAY_SIZE(fuzz_target_names) : 6)];
+	return fuzz_target_names[fuzz_below(fuzz_one_in(10) ? ARRAY_SIZE(fuzz_target_names) : 7)];
 }
 
 static unsigned long fuzz_position(void)
@@ -146,19 +160,21 @@ static unsigned long fuzz_position(void)
 	return fuzz_one_in(4) ? ULONG_MAX - fuzz_below(2) : fuzz_below(4);
 }
 
-/* A function of the right form, or what cannot be a function of anything. */
-static void *fuzz_new_function(bool vmlinux)
+/* A function of the right type, or an invalid one. */
+static void *__init fuzz_new_function(bool vmlinux)
 {
 	if (fuzz_one_in(60))
 		return NULL;
 	if (fuzz_one_in(60))
 		return (void *)(fuzz_one_in(2) ? 8 + fuzz_below(4096) : -1UL);
+	if (fuzz_one_in(60))
+		return fuzz_new_in_init;
 	if (vmlinux)
 		return fuzz_new_show;
 	return fuzz_one_in(2) ? fuzz_new_two : fuzz_new_three;
 }
 
-/* Two of one name are refused: not in each description, or nothing would be accepted. */
+/* A repeated name is refused: not in each description, or everything would be refused. */
 static bool fuzz_name_is_taken(const struct klp_func *funcs, u32 nr)
 {
 	u32 i;
@@ -170,7 +186,7 @@ static bool fuzz_name_is_taken(const struct klp_func *funcs, u32 nr)
 	return false;
 }
 
-static struct klp_func *fuzz_make_funcs(bool vmlinux)
+static struct klp_func *__init fuzz_make_funcs(bool vmlinux)
 {
 	u32 nr = fuzz_one_in(80) ? FUZZ_MANY : fuzz_below(FUZZ_FUNCS);
 	struct klp_func *funcs;
@@ -195,9 +211,9 @@ static struct klp_func *fuzz_make_funcs(bool vmlinux)
 	return funcs;
 }
 
-static void fuzz_make_callbacks(struct klp_object *obj)
+static void __init fuzz_make_callbacks(struct klp_object *obj)
 {
-	/* What is owed can only be counted where both are there. */
+	/* Owed callbacks can only be counted if both exist. */
 	if (fuzz_one_in(2)) {
 		obj->callbacks.pre_patch = fuzz_pre_patch;
 		obj->callbacks.post_unpatch = fuzz_post_unpatch;
@@ -206,6 +222,8 @@ static void fuzz_make_callbacks(struct klp_object *obj)
 		obj->callbacks.post_patch = fuzz_callback;
 	if (fuzz_one_in(2))
 		obj->callbacks.pre_unpatch = fuzz_callback;
+	if (fuzz_one_in(60))
+		obj->callbacks.post_patch = fuzz_callback_in_init;
 	if (fuzz_one_in(4))
 		obj->patch_hooks = &fuzz_hooks[fuzz_below(FUZZ_HOOKS + 1)];
 	if (fuzz_one_in(4))
@@ -223,7 +241,7 @@ static bool fuzz_object_is_taken(const struct klp_object *objs, u32 nr)
 	return false;
 }
 
-static int fuzz_make_objects(struct klp_patch *patch)
+static int __init fuzz_make_objects(struct klp_patch *patch)
 {
 	u32 nr = fuzz_one_in(80) ? FUZZ_MANY : fuzz_below(FUZZ_OBJECTS);
 	struct klp_object *objs;
@@ -242,7 +260,7 @@ static int fuzz_make_objects(struct klp_patch *patch)
 		}
 		if (tries == 4 && !fuzz_one_in(10) && nr < FUZZ_MANY)
 			break;
-		/* The array of another object, or none, or one of its own. */
+		/* The array of another object, NULL, or a separate one. */
 		if (i && fuzz_one_in(20)) {
 			objs[i].funcs = objs[fuzz_below(i)].funcs;
 		} else if (!fuzz_one_in(40) && i < FUZZ_OBJECTS) {
@@ -271,7 +289,7 @@ static void fuzz_make_shared(void)
 		fuzz_answer = fuzz_one_in(3) ? (int)prandom_u32_state(&fuzz_random) : -EBUSY;
 }
 
-static int fuzz_make_patch(void)
+static int __init fuzz_make_patch(void)
 {
 	fuzz_patch = kzalloc(sizeof(*fuzz_patch), GFP_KERNEL);
 	if (!fuzz_patch)
@@ -285,6 +303,34 @@ static int fuzz_make_patch(void)
 	if (fuzz_one_in(80))
 		return 0;
 	return fuzz_make_objects(fuzz_patch);
+}
+
+static bool __init fuzz_has_func(const struct klp_object *obj, const char *name)
+{
+	struct klp_func *func;
+
+	if (!obj->funcs)
+		return false;
+	klp_for_each_func(obj, func) {
+		if (!strcmp(func->old_name, name))
+			return true;
+	}
+	return false;
+}
+
+static void __init fuzz_note_described_twice(void)
+{
+	struct klp_object *obj;
+
+	klp_for_each_object(fuzz_patch, obj) {
+		if (!obj->name || !fuzz_has_func(obj, "fuzz_fn_0") ||
+		    !fuzz_has_func(obj, "fuzz_alias_0"))
+			continue;
+		if (!strcmp(obj->name, "fuzz_target"))
+			described_twice |= 1;
+		if (!strcmp(obj->name, "fuzz_other"))
+			described_twice |= 2;
+	}
 }
 
 static void fuzz_free(void)
@@ -307,11 +353,13 @@ static int __init fuzz_init(void)
 	ret = fuzz_make_patch();
 	if (!ret)
 		ret = klp_enable_patch(fuzz_patch);
-	/* Whoever is refused owes nothing. */
+	/* No callback is owed after a refusal. */
 	if (ret && owed)
 		ret = -EBADE;
 	if (ret)
 		fuzz_free();
+	else
+		fuzz_note_described_twice();
 	return ret;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * A module with functions to patch. All of them have one form, so that any new function fits.
- */
+/* A target module. All functions have one type, so that each new function fits. */
 
+#include <linux/init.h>
 #include <linux/module.h>
 
 static noinline int fuzz_fn_0(void)
@@ -29,6 +28,16 @@ static noinline int fuzz_fn_3(void)
 	return 1;
 }
 
+/* A second name of the address of fuzz_fn_0(). */
+static int __alias(fuzz_fn_0) __used fuzz_alias_0(void);
+
+/* Code that is freed when the module is live. */
+static noinline int __init fuzz_init_fn(void)
+{
+	barrier();
+	return 0;
+}
+
 static noinline int fuzz_twin(void)
 {
 	barrier();
@@ -43,6 +52,18 @@ static noinline notrace int fuzz_untraced(void)
 
 static int fuzz_call_all(void)
 {
-	return fuzz_fn_0() + fuzz_fn_1() + fuzz_fn_2() + fuzz_fn_3() + fuzz_twin() +
-	       fuzz_untraced();
+	return fuzz_fn_0() + fuzz_alias_0() + fuzz_fn_1() + fuzz_fn_2() + fuzz_fn_3() +
+	       fuzz_twin() + fuzz_untraced();
 }
+
+static int __init fuzz_target_init(void)
+{
+	return fuzz_init_fn();
+}
+
+static void __exit fuzz_target_exit(void)
+{
+}
+
+module_init(fuzz_target_init);
+module_exit(fuzz_target_exit);

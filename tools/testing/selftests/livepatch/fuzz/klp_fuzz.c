@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * klp_fuzz MODULES RELA SEED TIMES SECONDS: throw hostile input at the livepatch core, as root in a
- * guest that may die of it.
+ * klp_fuzz MODULES RELA SEED TIMES SECONDS: use malformed input on the livepatch core, as root
+ * in a guest.
  *
- * First TIMES descriptions made of seeds (fuzz_patch.h), of three modules that live side by side
- * while their targets come and go. Then TIMES copies of the livepatch module RELA, each with some
- * bytes changed in what the core reads of it: names of livepatch symbols and sections, headers of
- * the sections, relocations. At last SECONDS of junk written to the files in sysfs by several
- * processes at once, while another one that has no rights tries all it must not.
+ * First TIMES descriptions from seeds (fuzz_patch.h), in three modules that are loaded together
+ * while their targets are loaded and unloaded. Then TIMES copies of the livepatch module RELA,
+ * each with some bytes changed in the parts that the core reads: names of livepatch symbols and
+ * sections, headers of the sections, relocations. Finally SECONDS of malformed writes to the
+ * files in sysfs by several processes, while another process without privileges tries all
+ * accesses.
  *
- * Each may be accepted or refused. What is accepted is disabled and unloaded again, and nothing may
- * be left of it: neither a module nor a directory in sysfs nor a function that ftrace has on its
- * list. Whoever starts this looks at the console for reports.
+ * Each input may be accepted or refused. Accepted ones are disabled and unloaded again, and
+ * nothing may be left: no module, no directory in sysfs, no function in the list of ftrace.
+ * vm/fuzz.sh checks the console for reports.
  *
- * Prints what was accepted and refused. Anything that must not be ends the program with the seed
- * and status 1.
+ * Prints the numbers of accepted and refused inputs. Any other result ends the program with the
+ * seed and status 1.
  */
 
 #define _GNU_SOURCE
@@ -30,7 +31,7 @@
 #define PATCHES			3	/* modules fuzz_patch_N */
 #define RELA_MODULE		"test_klp_rela"
 #define RELA_TARGET		"test_klp_target"
-#define NOBODY			65534
+#define UNPRIVILEGED			65534
 #define PATIENCE		60	/* seconds for a transition, and for a module to go */
 
 /* From the kernel's headers for itself. */
@@ -60,7 +61,7 @@ static bool one_in(unsigned int n)
 	return !below(n);
 }
 
-/* Each attempt has a state of its own: it can be repeated without those before it. */
+/* Each attempt has its own random state, so it can be repeated alone. */
 static void begin_attempt(unsigned long number)
 {
 	attempt = number;
@@ -81,7 +82,10 @@ static void fail(const char *fmt, ...)
 	exit(1);
 }
 
-/* Returns 0 or an errno.  A livepatch is in use for a moment after its directory has gone. */
+/*
+ * Unload a module. Returns 0 or an errno. A livepatch is in use for a moment after its
+ * directory has been removed.
+ */
 static int unload(const char *name)
 {
 	double start = now();
@@ -109,8 +113,8 @@ static void wait_for_transition(const char *patch)
 }
 
 /*
- * Bring a patch to rest, disabled. What is persistent stays in sysfs; what is not, or was replaced,
- * goes. Returns whether it was this that disabled it.
+ * Disable a patch and wait. A persistent one stays in sysfs, another one is removed. Returns
+ * true if this call has disabled the patch.
  */
 static bool disable(const char *patch)
 {
@@ -127,7 +131,7 @@ static bool disable(const char *patch)
 			return true;
 		ret = write_file(enabled, "0");
 		disabled |= !ret;
-		/* Another one's transition, or this one has just been replaced. */
+		/* Another patch is in transition, or this one has been replaced. */
 		if (ret && ret != EBUSY && ret != ENOENT && ret != ENODEV && ret != EINVAL)
 			fail("%s is not disabled: %s", patch, strerror(ret));
 		if (now() - start > PATIENCE)
@@ -163,7 +167,7 @@ static size_t count_bytes(const char *path)
 	return sum;
 }
 
-/* A module that was forced stays for good, and so does a persistent patch's directory. */
+/* A forced module stays for good, and so does the directory of a persistent patch. */
 struct fate {
 	atomic_bool forced;
 };
@@ -191,15 +195,20 @@ static int count_patches(void)
 
 static size_t functions_before;
 
+/* A worker of the core unregisters functions without a patch. */
 static void expect_nothing_left(void)
 {
+	double start = now();
 	size_t functions;
 
 	if (count_patches())
 		fail("there is something left in " SYSFS);
-	functions = count_bytes(ENABLED_FUNCTIONS);
-	if (functions != functions_before)
-		fail(ENABLED_FUNCTIONS " has %zu bytes, it had %zu", functions, functions_before);
+	while ((functions = count_bytes(ENABLED_FUNCTIONS)) != functions_before) {
+		if (now() - start > PATIENCE)
+			fail(ENABLED_FUNCTIONS " has %zu bytes, it had %zu", functions,
+			     functions_before);
+		pause_for(0.002);
+	}
 }
 
 static void count_answer(int ret)
@@ -207,7 +216,7 @@ static void count_answer(int ret)
 	answers[ret < 4096 ? ret : 4095]++;
 }
 
-/* A phase in which all were refused, or none, has tried nothing. */
+/* A phase that accepts or refuses everything has tested nothing. */
 static void tell_answers(void)
 {
 	unsigned long refused = 0;
@@ -240,7 +249,7 @@ static const char *patch_name(int i)
 	return names[i];
 }
 
-/* Take a patch back, and with it all that its callbacks have done. */
+/* Unload a patch, and check that its callbacks have undone everything. */
 static void take_patch_back(int i, bool check)
 {
 	bool disabled;
@@ -260,13 +269,24 @@ static void take_patch_back(int i, bool check)
 		fail("%s cannot be unloaded: %s", patch_name(i), strerror(ret));
 }
 
-/* Only one patch at a time may be in transition: that is no answer to a description. */
+/* Only one patch may be in transition: wait, or a description would be refused for that. */
 static void wait_for_all(void)
 {
 	int i;
 
 	for (i = 0; i < PATCHES; i++)
 		wait_for_transition(patch_name(i));
+}
+
+/* The bits of described_twice stand for the targets, see fuzz_patch.h. */
+static void expect_no_address_twice(int i)
+{
+	int t, twice = read_parameter(patch_name(i), "described_twice");
+
+	for (t = 0; t < 2; t++) {
+		if (twice & 1 << t && is_loaded(target_names[t]))
+			fail("%s is accepted, with two names of one address", patch_name(i));
+	}
 }
 
 static void try_description(void)
@@ -284,7 +304,7 @@ static void try_description(void)
 	}
 	if (is_loaded(patch_name(i))) {
 		if (one_in(3)) {
-			/* Off and, if it is persistent, perhaps on again. */
+			/* Disable it. A persistent one may be enabled again. */
 			wait_for_all();
 			write_file(format(SYSFS "/fuzz_patch_%d/enabled", i),
 				   one_in(2) ? "1" : "0");
@@ -299,6 +319,8 @@ static void try_description(void)
 		fail("refused, but callbacks are owed");
 	if (ret && is_there(patch_name(i)))
 		fail("refused, but still in " SYSFS);
+	if (!ret)
+		expect_no_address_twice(i);
 	count_answer(ret);
 	for (t = 0; t < 2; t++)
 		if (is_loaded(target_names[t]))
@@ -387,7 +409,7 @@ static struct elf64_sym *random_klp_symbol(struct elf *elf)
 	return symbol;
 }
 
-/* Bytes that mean something in these names come more often than others. */
+/* Bytes with a meaning in these names are more frequent. */
 static void change_name(char *name)
 {
 	static const char meaning[] = "..,,0019klpsymrelavmlinux%s_";
@@ -413,8 +435,8 @@ static void change_name(char *name)
 }
 
 /*
- * Relocations are only sent where they cannot be written: one that goes to another place in the
- * module breaks code, and that is not the core's to know.
+ * Move relocations only to invalid places: one that changes another place in the module breaks
+ * code, which the core cannot detect.
  */
 static void change_relocation(struct elf *elf)
 {
@@ -442,7 +464,7 @@ static void change_relocation(struct elf *elf)
 	rela->r_info = symbol << 32 | type;
 }
 
-/* Not all sections have a place in memory: one of those, or none at all. */
+/* Return a section that is not in memory, or an invalid index. */
 static uint32_t no_place(struct elf *elf)
 {
 	uint32_t i;
@@ -492,8 +514,8 @@ static void change_symbol(struct elf *elf)
 }
 
 /*
- * Changes one to three things. RELA has four sections and four symbols of the kind that is looked
- * for, so that there is always one left.
+ * Make one to three changes. RELA has four sections and four symbols of each kind, so that one
+ * is always left.
  */
 static void mutate(struct elf *elf)
 {
@@ -549,7 +571,7 @@ static void try_module(struct image original, struct image target)
 		errx(1, "there are no livepatch relocations in the module");
 	mutate(&elf);
 
-	/* Half of them meet a target that is there, the others one that comes. */
+	/* In half of the cases the target is loaded before, otherwise afterwards. */
 	if (one_in(2) && !is_loaded(RELA_TARGET) && load_image(target, ""))
 		fail("the target is refused");
 	ret = load_image(copy, one_in(2) ? "unchecked=1" : "unchecked=1 persistent=1");
@@ -607,7 +629,7 @@ static int choose_path(const char *path, const struct stat *st, int type, struct
 	return 1;
 }
 
-/* Any file below SYSFS; NULL when what was counted on has gone meanwhile. */
+/* Return a random file below SYSFS, NULL when files were removed meanwhile. */
 static const char *random_path(void)
 {
 	paths_seen = 0;
@@ -615,7 +637,7 @@ static const char *random_path(void)
 	return nftw(SYSFS, choose_path, 8, FTW_PHYS) == 1 ? some_path : NULL;
 }
 
-/* "1" and "0" keep things going; the rest may begin like them. */
+/* Mostly "1" and "0", or a text that begins like them. */
 static size_t make_junk(char *junk, size_t limit)
 {
 	static const char *const words[] = { "0", "1", "0\n", "1\n", "y", "no", "on", "off", "",
@@ -639,7 +661,7 @@ static bool is_true(const char *text)
 	return strchr("yYtT1", text[0]) ? text[0] : !strncasecmp(text, "on", 2);
 }
 
-/* To force is the last thing one can do to a patch, so that comes last. */
+/* A forced patch cannot be changed, so force is written last. */
 static void write_junk(double end, double end_of_mercy)
 {
 	static char junk[3 * 4096];
@@ -666,8 +688,8 @@ static void write_junk(double end, double end_of_mercy)
 	}
 }
 
-/* Modes as in stock: what may be read by all, and what only by root. */
-static int look_as_nobody(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Check that the modes are those of stock. */
+static int look_as_user(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	const char *name = path + ftw->base;
 	bool readable = strcmp(name, "force");
@@ -675,47 +697,47 @@ static int look_as_nobody(const char *path, const struct stat *st, int type, str
 
 	if (type == FTW_D || type == FTW_DP) {
 		if (!mkdir(format("%s/mine", path), 0777) || errno == EEXIST)
-			fail("nobody makes a directory in %s", path);
+			fail("user 65534 makes a directory in %s", path);
 		return 0;
 	}
 	if (type != FTW_F)
 		return 0;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
-		fail("nobody may write to %s", path);
+		fail("user 65534 may write to %s", path);
 	if (errno != EACCES && errno != ENOENT)
-		fail("nobody, writing to %s: %s", path, strerror(errno));
+		fail("user 65534, writing to %s: %s", path, strerror(errno));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && !readable)
-		fail("nobody may read %s", path);
+		fail("user 65534 may read %s", path);
 	if (fd < 0 && readable && errno != ENOENT)
-		fail("nobody may not read %s: %s", path, strerror(errno));
+		fail("user 65534 may not read %s: %s", path, strerror(errno));
 	if (fd >= 0) {
 		char text[8];
 
 		if (read(fd, text, sizeof(text)) <= 0 && errno != ENODEV)
-			fail("nobody reads nothing in %s: %s", path, strerror(errno));
+			fail("user 65534 reads nothing in %s: %s", path, strerror(errno));
 		close(fd);
 	}
 	if (unlink(path) == 0 || chmod(path, 0666) == 0)
-		fail("nobody changes %s", path);
+		fail("user 65534 changes %s", path);
 	return 0;
 }
 
-static void try_as_nobody(double end)
+static void try_as_user(double end)
 {
 	unsigned long looks = 0;
 
-	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
-		err(1, "nobody");
+	if (setgroups(0, NULL) || setgid(UNPRIVILEGED) || setuid(UNPRIVILEGED))
+		err(1, "user 65534");
 	while (now() < end) {
-		/* It ends early when a directory goes meanwhile. */
-		nftw(SYSFS, look_as_nobody, 8, FTW_PHYS);
+		/* nftw() ends early when a directory is removed. */
+		nftw(SYSFS, look_as_user, 8, FTW_PHYS);
 		looks++;
 		pause_for(0.01);
 	}
 	if (!looks)
-		fail("nobody has looked");
+		fail("user 65534 has read no file");
 }
 
 static void load_patch(int i)
@@ -742,12 +764,12 @@ static void try_files(int seconds)
 			continue;
 		begin_attempt(i);
 		if (i == 4)
-			try_as_nobody(end);
+			try_as_user(end);
 		else
 			write_junk(end, end - seconds / 5.0);
 		exit(0);
 	}
-	/* There must be files for them: whoever goes is replaced by the next. */
+	/* Patches that are removed are replaced by new ones, so that there are files. */
 	for (n = 0; now() < end; n++) {
 		begin_attempt(n);
 		i = below(PATCHES);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs programs of calls for whoever asks /dev/livepatch-stress, and in threads of the targets.
- * The file /proc/livepatch_stress shows the ledger and the counts.
+ * Run programs of calls, for users of /dev/livepatch-stress and in threads of the targets. The
+ * file /proc/livepatch_stress shows the ledger and the counts.
  */
 
 #include <linux/kthread.h>
@@ -20,7 +20,7 @@ static struct stress_target *targets[STRESS_TARGETS];
 static unsigned int closed;
 static bool paused;
 
-/* Forced transitions: how many there were, and how many are being forced. */
+/* Number of forced transitions, and of those that are being forced. */
 static atomic_t epoch, forcing;
 
 static atomic_long_t runs, thread_runs, thread_calls, excused;
@@ -45,12 +45,12 @@ static void note_call(struct stress_run *run, unsigned int func, const struct st
 }
 
 /**
- * stress_enter() - a function begins
+ * stress_enter() - record the start of a function
  * @run:   the program
  * @func:  the function
- * @patch: which version of it, NULL: the original
+ * @patch: the patch of the version, NULL for the original
  *
- * Return: where the program was before, to be set again at the end.
+ * Return: the previous position of the program, which the end of the function restores.
  */
 int stress_enter(struct stress_run *run, unsigned int func, const struct stress_patch *patch)
 {
@@ -62,7 +62,7 @@ int stress_enter(struct stress_run *run, unsigned int func, const struct stress_
 }
 EXPORT_SYMBOL_GPL(stress_enter);
 
-/* It ends.  A version of a patch must still be allowed to run. */
+/* Record the end of a function. A version of a patch must still be allowed to run. */
 void stress_leave(struct stress_run *run, const struct stress_patch *patch)
 {
 	unsigned int func = run->call->seen[run->seen].func;
@@ -72,7 +72,7 @@ void stress_leave(struct stress_run *run, const struct stress_patch *patch)
 }
 EXPORT_SYMBOL_GPL(stress_leave);
 
-/* Is it a program that is being run?  What others give to int_pow() is no address. */
+/* Return the running program, or NULL. Other callers of int_pow() pass no address. */
 struct stress_run *stress_run_of(u64 value)
 {
 	struct stress_run *run = (struct stress_run *)(unsigned long)value;
@@ -81,7 +81,7 @@ struct stress_run *stress_run_of(u64 value)
 }
 EXPORT_SYMBOL_GPL(stress_run_of);
 
-/* The original does not say that it has run.  So it is noted here, and cannot be judged. */
+/* The original does not record its call. Record the attempt, which cannot be checked. */
 static void call_vmlinux(struct stress_run *run)
 {
 	unsigned int nr_seen = run->call->nr_seen;
@@ -123,7 +123,7 @@ static void run_program(struct stress_run *run)
 		atomic_long_inc(&excused);
 }
 
-/* The functions that a program calls, or an error. */
+/* Return the functions that a program calls, or an error. */
 static int check_program(const struct stress_call *call)
 {
 	unsigned int i, calls = 0, depth = 0;
@@ -165,7 +165,7 @@ static int check_program(const struct stress_call *call)
 	return funcs;
 }
 
-/* The target, with a reference, or NULL. */
+/* Return the target with a reference, or NULL. */
 static struct stress_target *get_target(unsigned int index)
 {
 	struct stress_target *target;
@@ -250,7 +250,10 @@ static void thread_run(struct stress_target *target, struct stress_run *run,
 				 call->seen[bad].func, call->seen[bad].gen);
 }
 
-/* When it has slept nowhere but in the functions for a while, cond_resched() is its only way. */
+/*
+ * If the thread has only slept in the functions for some time, cond_resched() is its only safe
+ * point.
+ */
 static int thread_main(void *arg)
 {
 	struct stress_call *call __free(kfree) = kzalloc(sizeof(*call), GFP_KERNEL);
@@ -286,7 +289,7 @@ static void stop_threads(struct stress_target *target)
 			kthread_stop(target->threads[i]);
 }
 
-/* For the init of a target. */
+/* Called by the init of a target. */
 int stress_add_target(struct stress_target *target)
 {
 	struct task_struct *thread;
@@ -314,7 +317,7 @@ void stress_remove_target(struct stress_target *target)
 }
 EXPORT_SYMBOL_GPL(stress_remove_target);
 
-/* Somebody else who may say where a call goes on, and says that it goes where it went. */
+/* Another user of ftrace with an IPMODIFY ops, which does not change any call. */
 static void rival_handler(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			  struct ftrace_regs *fregs)
 {
@@ -348,13 +351,15 @@ static int set_rival(bool wanted)
 }
 
 /*
- * From here on tasks are taken for switched, until the request is answered.  It excuses who is in a
- * program now, and who begins one meanwhile.
+ * Excuse the programs that run now or start until the request is answered: tasks are marked as
+ * switched.
  */
 void stress_force_begins(void)
 {
 	atomic_inc(&forcing);
-	/* Pairs with begin_run(): who has not seen the first is told by the second. */
+	/*
+	 * Pairs with begin_run(): a run that has not read the first value reads the second one.
+	 */
 	smp_mb__after_atomic();
 	atomic_inc(&epoch);
 }

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * klp_stress DIR SECONDS [SEED]: do everything to a livepatch core that users can do, at once and
- * at random, and see that it keeps what it promises.  DIR holds the modules.
+ * klp_stress DIR SECONDS [SEED]: perform all operations of users on a livepatch core,
+ * concurrently and in random order, and check its promises. DIR has the modules.
  *
- * Processes load, unload, enable, disable, reverse, force and replace patches, load and remove
- * their targets, fork, trace, probe and read, while others call what is patched.  A program of
- * calls (see stress.h) goes through several functions, asleep and spinning in between; each says
- * which version of it ran, and what goes together is checked for each program.  The module stress
- * keeps the ledger of the callbacks.  Every few seconds all come to rest, and sysfs, ftrace, the
- * ledger, references and calls are compared with each other.
+ * Processes load, unload, enable, disable, reverse, force and replace patches, load and unload
+ * their targets, fork, trace, probe and read, while others call patched functions. A program of
+ * calls (see stress.h) runs several functions, asleep and spinning in between. Each function
+ * records the version that ran, and the versions are checked for each program. The module
+ * stress keeps the ledger of callbacks. Every few seconds all processes stop, and sysfs,
+ * ftrace, the ledger, references and calls are compared.
  *
- * When something is wrong the seed, what is wrong and the last operations are printed, status 1.
+ * After a violation the seed, the violation and the last operations are printed, with status 1.
  */
 
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
-#include <linux/elf.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -38,10 +37,10 @@
 #define WORKERS		32
 #define MOST_PATCHES	6	/* enabled or disabled, at one time */
 #define MOST_PAGES	4096
-#define ALL_FUNCS	((1 << STRESS_FUNCS) - 1)
+#define ALL_PATCHED	((1 << STRESS_PATCHED) - 1)
 #define TAINTS		0x42a0	/* bad page, died, warned, locked up */
 
-/* Operations, as they are counted and named. */
+/* Kinds of operations, for counts and names. */
 enum kind {
 	LOAD, REPLACE, PERSISTENT, ENABLE, DISABLE, REVERSE, FORCE, JUNK, REMOVE,
 	TARGET, TARGET_FAILS, TARGET_GOES, TRACE, KPROBE, RIVAL, VETO, CPU, FORK, READ,
@@ -96,7 +95,7 @@ static int marker = -1;
 static __thread struct worker *self;
 static __thread uint64_t rng;
 
-/* Chance, seeded for each worker from the one seed and its number. */
+/* Random numbers, seeded for each worker from the seed and its number. */
 
 static uint32_t random32(void)
 {
@@ -122,7 +121,7 @@ static void seed_worker(unsigned int number)
 		random32();
 }
 
-/* The first failure counts.  Who finds it ends; the parent of all tells. */
+/* Report the first failure and end. The supervisor prints it. */
 static noreturn void fail(const char *fmt, ...)
 {
 	char text[sizeof(shared->failure)];
@@ -139,7 +138,7 @@ static noreturn void fail(const char *fmt, ...)
 		shared->failed = 2;
 	}
 	shared->stop = true;
-	/* Not to be taken for a worker that has died. */
+	/* Wait: the supervisor must not see a dead worker. */
 	for (;;)
 		pause();
 }
@@ -165,14 +164,14 @@ static struct op *begin(enum kind kind, const char *fmt, ...)
 	shared->kinds[kind]++;
 	snprintf(self->op, sizeof(self->op), "%s %s", kind_names[kind], op->object);
 
-	/* Where the kernel finds it when it dies. */
+	/* The kernel dumps the trace buffer when it dies. */
 	n = snprintf(text, sizeof(text), "%lu %s: %s\n", number, self->name, self->op);
 	if (marker >= 0 && write(marker, text, n) < 0)
 		marker = -1;
 	return op;
 }
 
-/* @result is 0 or an errno, which has to be one of those in the list that ends with 0. */
+/* End an operation. @result is 0 or an errno in the list, which ends with 0. */
 static int end(struct op *op, int result, ...)
 {
 	enum kind kind = op->kind;
@@ -213,27 +212,6 @@ static struct image read_module(const char *name)
 	return read_image(format("%s/%s.ko", modules, name));
 }
 
-/* Where it may be written: struct module has it somewhere. */
-static char *find_name(struct image image, const char *name)
-{
-	struct elf64_hdr *elf = (struct elf64_hdr *)image.data;
-	struct elf64_shdr *sections = (struct elf64_shdr *)(image.data + elf->e_shoff), *section;
-	char *names = image.data + sections[elf->e_shstrndx].sh_offset, *found = NULL;
-	int i;
-
-	for (i = 0; i < elf->e_shnum; i++) {
-		section = &sections[i];
-		if (!strcmp(names + section->sh_name, ".gnu.linkonce.this_module"))
-			found = memmem(image.data + section->sh_offset, section->sh_size, name,
-				       strlen(name) + 1);
-	}
-	if (!found)
-		errx(1, "%s/%s.ko: no name in it", modules, name);
-	if (mprotect(image.data, image.size, PROT_READ | PROT_WRITE))
-		err(1, "%s", name);
-	return found;
-}
-
 /* The patches in sysfs. */
 
 struct patch {
@@ -266,7 +244,7 @@ static unsigned int list_patches(struct patch *patches, unsigned int most)
 	return n;
 }
 
-/* Any of those that are (not) enabled and (not) in transition. */
+/* Choose a patch that is (not) enabled and (not) in transition. */
 static struct patch *choose_patch(struct patch *patches, unsigned int n, int enabled,
 				  int transition)
 {
@@ -288,20 +266,22 @@ static struct patch *choose_patch(struct patch *patches, unsigned int n, int ena
 
 static void load_patch(void)
 {
-	unsigned int funcs = below(4) ? random32() & ALL_FUNCS : ALL_FUNCS;
+	unsigned int funcs = below(4) ? random32() & ALL_PATCHED : ALL_PATCHED;
 	bool replace = !below(4), persistent = !below(3);
 	char params[128];
 	struct op *op;
+	int n;
 
 	snprintf(patch_name, 32, PREFIX "%u", shared->next_patch++);
-	snprintf(params, sizeof(params), "funcs=%u objects=%u replace=%d persistent=%d hooks=%d",
-		 funcs, below(8), replace, persistent, below(2));
+	n = snprintf(params, sizeof(params), "funcs=%u objects=%u replace=%d persistent=%d", funcs,
+		     below(8), replace, persistent);
+	snprintf(params + n, sizeof(params) - n, " hooks=%d alias=%d", below(2), below(2));
 	op = begin(replace ? REPLACE : persistent ? PERSISTENT : LOAD, "%s funcs=%#x%s",
 		   patch_name, funcs, replace && persistent ? " persistent" : "");
 	end(op, load_image(patch_image, params), EBUSY, EUCLEAN, 0);
 }
 
-/* Whoever else is at it may have been quicker. */
+/* Another worker may have written before. */
 static void write_enabled(enum kind kind, struct patch *patch, const char *text)
 {
 	struct op *op = begin(kind, "%s %s", patch->name, text);
@@ -331,7 +311,7 @@ static void write_junk(struct patch *patch)
 	end(op, ret, EINVAL, ENODEV, ENOENT, 0);
 }
 
-/* Any that nobody uses, as far as can be seen. */
+/* Unload a patch that seems unused. */
 static void remove_patch(void)
 {
 	char line[512], name[64], chosen[64] = "";
@@ -356,7 +336,7 @@ static void remove_patch(void)
 	end(op, remove_module(chosen), EAGAIN, EBUSY, ENOENT, 0);
 }
 
-/* One thing at a time, mostly: the others are refused. */
+/* Mostly one operation at a time: others would be refused. */
 static void operate(void)
 {
 	struct patch patches[MOST_PATCHES + 8], *patch;
@@ -401,8 +381,8 @@ static void operate(void)
 }
 
 /*
- * A kprobe in a module that is just being loaded, and then refused, is forgotten by Linux 6.12: it
- * stays where other code comes to stand.  So none is set while a target is loaded.
+ * Linux 6.12 forgets a kprobe in a module that is being loaded and then refused: it stays at an
+ * address where other code may be loaded. So no kprobe is set while a target is being loaded.
  */
 static void begin_loading(void)
 {
@@ -419,7 +399,7 @@ static void end_loading(void)
 	shared->loading = false;
 }
 
-/* It is best to come and go in the midst of a transition. */
+/* Wait for a transition, so that targets are loaded and unloaded during one. */
 static void wait_for_transition(double seconds)
 {
 	struct patch patches[MOST_PATCHES + 8];
@@ -432,7 +412,7 @@ static void wait_for_transition(double seconds)
 	}
 }
 
-/* Targets: one worker, so it knows what is there. */
+/* Load and unload targets, in one worker that knows which ones are loaded. */
 
 static void move_targets(void)
 {
@@ -472,7 +452,7 @@ static void move_targets(void)
 		end(op, ret, 0);
 		loaded[i] = false;
 	}
-	/* Mostly there. */
+	/* Targets are loaded most of the time. */
 	pause_for(loaded[i] ? below(1500) / 1000.0 : below(100) / 1000.0);
 }
 
@@ -528,7 +508,7 @@ static void call_something(void)
 	pause_for(below(20) / 1000.0);
 }
 
-/* Forks.  Children leave without a word, but the failure they may have found. */
+/* Forks. Children only report failures. */
 
 #define LONG_LIVED	6
 
@@ -585,7 +565,7 @@ static pid_t start_child(unsigned int how)
 	return 0;
 }
 
-/* A fork of this takes a while: there is much to be copied. */
+/* Allocate memory, so that a fork takes longer. */
 static void make_big(void)
 {
 	unsigned int i, page = sysconf(_SC_PAGESIZE);
@@ -628,14 +608,14 @@ static void fork_some(void)
 	pause_for(below(150) / 1000.0);
 }
 
-/* Others that use ftrace, and what else makes life hard. */
+/* Other users of ftrace, and other disturbances. */
 
 static bool kprobed, rival, traced;
 
 static void set_tracer(bool on)
 {
 	static const char * const filters[] = { "stress_*", "int_pow", "schedule*", "klp_*" };
-	/* Where all are traced nothing goes fast. */
+	/* Tracing all functions is slow. */
 	const char *filter = !on ? "off" : below(20) ? filters[below(4)] : "*";
 	struct op *op = begin(TRACE, "%s", filter);
 
@@ -647,7 +627,7 @@ static void set_tracer(bool on)
 	traced = on;
 }
 
-/* A function of a target may just not be there. */
+/* The function of a target may be missing. */
 static void set_kprobe(bool on)
 {
 	static const char * const functions[] = { "stress_a_0", "stress_b_1", "int_pow" };
@@ -702,7 +682,7 @@ static void meddle(void)
 		write_file(INSTANCE "/events/livepatch/enable", below(2) ? "1" : "0");
 		break;
 	case 7:
-		if (below(8) || access(CPU1, W_OK))
+		if (below(3) || access(CPU1, W_OK))
 			break;
 		op = begin(CPU, "off");
 		end(op, write_file(CPU1, "0"), EBUSY, 0);
@@ -724,7 +704,7 @@ static void meddle_no_more(void)
 		set_rival(false);
 }
 
-/* Readers: what is in a file of sysfs, and a limit to each transition. */
+/* Readers of files in sysfs, and a limit for the duration of each transition. */
 
 static void read_tree(const char *dir, unsigned int depth)
 {
@@ -854,7 +834,7 @@ static const struct task tasks[] = {
 	{ }
 };
 
-/* What must hold at rest. */
+/* Conditions at quiet points. */
 
 struct page {
 	char name[64];
@@ -910,12 +890,16 @@ static int func_number(const char *name)
 {
 	if (!strncmp(name, "int_pow", 7))
 		return STRESS_VMLINUX;
-	if (strncmp(name, "stress_", 7) || name[8] != '_' || !isdigit(name[9]))
+	if (!strncmp(name, "exit_task_stack_account", 23))
+		return STRESS_EXIT;
+	if (strncmp(name, "stress_", 7) || name[8] != '_')
 		return -1;
-	return (name[7] - 'a') * STRESS_PER_TARGET + name[9] - '0';
+	if (!strncmp(name + 9, "alias", 5))
+		return (name[7] - 'a') * STRESS_PER_TARGET;
+	return isdigit(name[9]) ? (name[7] - 'a') * STRESS_PER_TARGET + name[9] - '0' : -1;
 }
 
-/* What does not hold, or NULL: it may be that something is just about to end. */
+/* The condition that does not hold, or NULL. An operation may be about to complete. */
 static char problem[512];
 
 static bool holds(bool it_does, const char *fmt, ...)
@@ -992,7 +976,7 @@ static bool check_patch(const struct patch *patch, struct page *page)
 		     page->funcs);
 }
 
-/* Those that are not in sysfs are owed nothing. */
+/* No callback is owed to patches that are not in sysfs. */
 static bool check_patches(void)
 {
 	struct patch patches[64];
@@ -1004,13 +988,13 @@ static bool check_patches(void)
 	for (i = 0; i < nr_pages; i++)
 		if (!pages[i].in_sysfs &&
 		    !holds(!pages[i].stages[0] && !pages[i].stages[1] && !pages[i].stages[2],
-			   "%s is not there any more, stages %d %d %d", pages[i].name,
+			   "%s is gone, stages %d %d %d", pages[i].name,
 			   pages[i].stages[0], pages[i].stages[1], pages[i].stages[2]))
 			return false;
 	return true;
 }
 
-/* An enabled patch holds one reference to its module, a forced one too. */
+/* An enabled patch and a forced one hold one reference to their modules. */
 static bool check_references(void)
 {
 	FILE *f = fopen("/proc/modules", "re");
@@ -1043,7 +1027,7 @@ static bool check_references(void)
 	return ok;
 }
 
-/* Which version should run: 0 is the original. */
+/* Return the version that should run, 0 for the original. */
 static unsigned long long newest(unsigned int func)
 {
 	unsigned long long gen = 0;
@@ -1058,10 +1042,10 @@ static unsigned long long newest(unsigned int func)
 
 static unsigned int object_of(unsigned int func)
 {
-	return func == STRESS_VMLINUX ? 0 : 1 + func / STRESS_PER_TARGET;
+	return func >= STRESS_VMLINUX ? 0 : 1 + func / STRESS_PER_TARGET;
 }
 
-/* Those that a patch changes, and nothing else, may be sent elsewhere; by us. */
+/* Only functions of patches may be redirected, and only by livepatch. */
 static bool check_ftrace(void)
 {
 	FILE *f = fopen(TRACING "/enabled_functions", "re");
@@ -1077,14 +1061,14 @@ static bool check_ftrace(void)
 				   line);
 			continue;
 		}
-		ok = holds(func >= 0 && func < STRESS_FUNCS && strstr(line, "klp_redirect"),
+		ok = holds(func >= 0 && func < STRESS_PATCHED && strstr(line, "klp_redirect"),
 			   "redirected: %s", line);
 		if (ok)
 			redirected |= 1 << func;
 	}
 	if (f)
 		fclose(f);
-	for (i = 0; i < STRESS_FUNCS; i++)
+	for (i = 0; i < STRESS_PATCHED; i++)
 		if (newest(i) && object_is_loaded(object_of(i)))
 			should |= 1 << i;
 	return ok && holds(f && redirected == should, "functions %#x are redirected, should be %#x",
@@ -1141,7 +1125,10 @@ static bool check_tasks(void)
 	return ok;
 }
 
-/* Nobody does anything, and no transition is under way: then all of this is so, or soon will be. */
+/*
+ * Check all conditions. All workers are stopped and no transition is running, so they hold now
+ * or soon.
+ */
 static void check_all(void)
 {
 	double since = now();
@@ -1186,7 +1173,7 @@ static void wait_for_all(bool resting)
 	}
 }
 
-/* All that is enabled goes, what is not forced is removed, and then nothing is left. */
+/* Disable all patches, and unload all modules except forced ones. Nothing else may be left. */
 static void clear_away(void)
 {
 	struct patch patches[64];
@@ -1241,7 +1228,7 @@ static void supervise(double seconds)
 	shared->done = true;
 }
 
-/* The parent of all: watches, and tells. */
+/* The supervisor: watch the workers and report. */
 
 static void tell_ops(void)
 {
@@ -1352,7 +1339,10 @@ static int read_taint(void)
 	return read_number("/proc/sys/kernel/tainted");
 }
 
-/* Until the supervisor is done, or somebody has found a fault or died, or nothing moves. */
+/*
+ * Watch until the time is over, a worker has reported a failure or died, or nothing makes
+ * progress.
+ */
 static bool watch(double seconds)
 {
 	int status, taint = read_taint() & TAINTS;
@@ -1391,12 +1381,13 @@ static void prepare(void)
 	unsigned int i;
 	int ret;
 
-	/* A kernel that looks after its locks takes its time. */
+	/* A kernel with lockdep is slow. */
 	if (!access("/proc/lockdep", F_OK))
 		limit *= 4;
 	/*
-	 * Linux 6.12 can lose count of the bandwidth of a CPU's fair server when the CPU goes off,
-	 * and then warns in inactive_task_timer().  Nobody here is real-time, so nobody needs one.
+	 * Linux 6.12 may miscount the bandwidth of the fair server of a CPU that goes offline,
+	 * and then warns in inactive_task_timer(). No task here is real-time, so the servers
+	 * are not needed.
 	 */
 	for (i = 0; i < 2; i++)
 		write_file(format(FAIR_SERVER "/cpu%u/runtime", i), "0");
@@ -1404,7 +1395,9 @@ static void prepare(void)
 	if (ret)
 		errx(1, "stress.ko: %s", strerror(ret));
 	patch_image = read_module("stress_patch");
-	patch_name = find_name(patch_image, "stress_patch");
+	patch_name = writable_name(patch_image, "stress_patch");
+	if (!patch_name)
+		errx(1, "%s/stress_patch.ko: no name in it", modules);
 	for (i = 0; i < STRESS_TARGETS; i++)
 		target_images[i] = read_module(object_names[1 + i]);
 	for (i = 0; i < 100; i++) {
@@ -1416,7 +1409,7 @@ static void prepare(void)
 	if (device < 0)
 		err(1, "/dev/livepatch-stress");
 
-	/* What was done last is to be seen also when the kernel dies of it. */
+	/* The last operations are in the dump of the trace buffer. */
 	write_file(TRACING "/buffer_size_kb", "16");
 	write_file("/proc/sys/kernel/ftrace_dump_on_oops", "1");
 	marker = open(TRACING "/trace_marker", O_WRONLY | O_CLOEXEC);
@@ -1446,7 +1439,7 @@ int main(int argc, char **argv)
 	start_workers(seconds);
 	ok = watch(seconds);
 	if (!ok) {
-		/* Who has found it may still be writing it down. */
+		/* The worker may still be writing its report. */
 		pause_for(0.5);
 		printf("\nFAILED after %.1f seconds: %s\n", now() - shared->start, shared->failure);
 		tell_ops();

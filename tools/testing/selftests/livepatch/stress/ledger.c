@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ledger of the callbacks: a page for each patch that is in memory, which says what its
- * callbacks were told.  Whatever does not follow from what was told before is a violation.  So is a
- * function that runs when the callbacks say that it does not: the version of a patch before
- * pre_patch or after post_unpatch, an older version between post_patch and pre_unpatch.
+ * The ledger of callbacks: a page for each patch in memory, with the calls of its callbacks. A
+ * call that does not follow from the previous ones is a violation. So is a function that runs
+ * in contradiction to the callbacks: a version of a patch before pre_patch or after
+ * post_unpatch, or an older version between post_patch and pre_unpatch.
  */
 
 #include <linux/random.h>
@@ -40,7 +40,7 @@ static const char * const event_names[ARRAY_SIZE(with_hooks)] = {
 	"pre_unpatch", "unpatch_hook 1", "unpatch_hook 2", "post_unpatch",
 };
 
-/* Callbacks run one at a time; pages come and go at any time. */
+/* Protects the list of pages. Callbacks are serialized by the core. */
 static DEFINE_SPINLOCK(lock);
 static LIST_HEAD(pages);
 static u64 last_gen;
@@ -53,13 +53,13 @@ static char violation[256];
 static unsigned int violations;
 static DEFINE_SPINLOCK(violation_lock);
 
-static atomic_long_t transitions, reversed, forced, vetoes, callbacks;
-static atomic_long_t switched[6];
+static atomic_long_t transitions, reversed, forced, vetoes, callbacks, exits;
+static atomic_long_t switched[7];
 static const char * const ways[ARRAY_SIZE(switched)] = {
-	"stack", "exit", "idle", "cond_resched", "fork", "force",
+	"stack", "stopper", "exit", "idle", "cond_resched", "fork", "force",
 };
 
-/* Only the first is kept: the others may follow from it. */
+/* Keep the first violation: others may follow from it. */
 void stress_violation(const char *fmt, ...)
 {
 	va_list args;
@@ -77,7 +77,7 @@ void stress_set_veto(unsigned int percent)
 	WRITE_ONCE(veto_percent, percent);
 }
 
-/* One that replaces others takes their functions back, without a word to their callbacks. */
+/* Return the functions of the patches that a replace reverts, whose callbacks do not run. */
 static u64 replacing(void)
 {
 	struct stress_patch *patch;
@@ -119,7 +119,7 @@ static bool is_owed_something(const struct stress_patch *patch)
 	return false;
 }
 
-/* Nothing is owed any more to the patches that @patch has taken the place of. */
+/* Drop the owed callbacks of the patches that @patch has replaced. */
 static void forget_older(struct stress_patch *patch)
 {
 	struct stress_patch *old;
@@ -149,7 +149,7 @@ static void enter_event(struct stress_patch *patch, unsigned int object, enum st
 
 	switch (event) {
 	case STRESS_ON_PRE_PATCH:
-		/* The kernel is always there, and comes first. */
+		/* vmlinux is always loaded, and is the first object. */
 		if (!object)
 			patch->gen = ++last_gen;
 		WRITE_ONCE(patch->open[object], true);
@@ -168,12 +168,12 @@ static void enter_event(struct stress_patch *patch, unsigned int object, enum st
 }
 
 /**
- * stress_callback() - a callback or hook is called
+ * stress_callback() - record a call of a callback or hook
  * @patch:  the page of its patch
  * @object: the number of its object
- * @event:  which it is
+ * @event:  the callback or hook
  *
- * Return: what it is to return.
+ * Return: the result of the callback or hook.
  */
 int stress_callback(struct stress_patch *patch, unsigned int object, enum stress_event event)
 {
@@ -188,6 +188,36 @@ int stress_callback(struct stress_patch *patch, unsigned int object, enum stress
 	return 0;
 }
 EXPORT_SYMBOL_GPL(stress_callback);
+
+/* The start of the run is unknown, so only a patch that was never forced is checked. */
+static void check_open(const struct stress_patch *patch)
+{
+	if (!READ_ONCE(patch->open[0]) && !READ_ONCE(patch->forced))
+		stress_violation("%s: %s exits in it after its post_unpatch", patch->name,
+				 current->comm);
+}
+
+/**
+ * stress_exit() - keep an exiting task in a patch
+ * @patch: the patch
+ *
+ * The task may have left the task list. Some tasks sleep here, some are preempted.
+ */
+void stress_exit(const struct stress_patch *patch)
+{
+	atomic_long_inc(&exits);
+	check_open(patch);
+	switch (get_random_u32_below(4)) {
+	case 0:
+		schedule_timeout_uninterruptible(1 + get_random_u32_below(8));
+		break;
+	case 1:
+		schedule();
+		break;
+	}
+	check_open(patch);
+}
+EXPORT_SYMBOL_GPL(stress_exit);
 
 void stress_add_patch(struct stress_patch *patch)
 {
@@ -210,8 +240,8 @@ void stress_remove_patch(struct stress_patch *patch)
 EXPORT_SYMBOL_GPL(stress_remove_patch);
 
 /*
- * A version runs.  What a forced transition excuses is asked last: it says so before it changes
- * anything.
+ * Check a version that runs. Read the excuse of a forced transition last: it is written before
+ * the transition changes anything.
  */
 void stress_check_version(const struct stress_run *run, unsigned int func,
 			  const struct stress_patch *patch)
@@ -226,7 +256,7 @@ void stress_check_version(const struct stress_run *run, unsigned int func,
 				 gen, newest);
 }
 
-/* Trace events; what else they are told is not asked for. */
+/* Probes of trace events. Their other arguments are ignored. */
 
 static void on_complete(void *unused)
 {
@@ -238,7 +268,7 @@ static void on_reverse(void *unused)
 	atomic_long_inc(&reversed);
 }
 
-/* Whose code may be run for ever: the patch's own, or that of those that it replaces. */
+/* Mark the patches whose code may run for ever: the forced one, or those that it replaces. */
 static void on_force(void *unused, const char *name, const char *direction)
 {
 	bool patching = !strcmp(direction, "patching");
@@ -289,7 +319,7 @@ static void probe_if_wanted(struct tracepoint *tp, void *count)
 			++*(unsigned int *)count;
 }
 
-/* For good: this module is never removed. */
+/* The probes stay: this module is never unloaded. */
 int stress_ledger_begin(void)
 {
 	unsigned int count = 0;
@@ -298,7 +328,7 @@ int stress_ledger_begin(void)
 	return count == ARRAY_SIZE(probes) ? 0 : -ENOENT;
 }
 
-/* A line of words and numbers for each; the program reads them with scanf(). */
+/* Print a line for each page, which the program reads with scanf(). */
 void stress_show_ledger(struct seq_file *m)
 {
 	struct stress_patch *patch;
@@ -309,8 +339,8 @@ void stress_show_ledger(struct seq_file *m)
 		seq_printf(m, "violation %s\n", violation);
 	seq_printf(m, "transitions %ld\nreversed %ld\nforced %ld\n", atomic_long_read(&transitions),
 		   atomic_long_read(&reversed), atomic_long_read(&forced));
-	seq_printf(m, "vetoes %ld\ncallbacks %ld\n", atomic_long_read(&vetoes),
-		   atomic_long_read(&callbacks));
+	seq_printf(m, "vetoes %ld\ncallbacks %ld\nexits %ld\n", atomic_long_read(&vetoes),
+		   atomic_long_read(&callbacks), atomic_long_read(&exits));
 	for (i = 0; i < ARRAY_SIZE(ways); i++)
 		seq_printf(m, "switched_%s %ld\n", ways[i], atomic_long_read(&switched[i]));
 

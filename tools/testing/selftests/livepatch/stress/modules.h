@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What the modules share: running a program, and the ledger of the callbacks.
- */
+/* Shared by the modules: running a program, and the ledger of callbacks. */
 
 #ifndef _STRESS_MODULES_H
 #define _STRESS_MODULES_H
@@ -18,14 +16,14 @@ struct stress_patch;
 typedef void (*stress_func_t)(struct stress_run *run);
 
 /**
- * struct stress_run - a program that is being run, on the stack of nobody
- * @magic:    says so: a function that is called by others, too, looks at it
+ * struct stress_run - a running program
+ * @magic:    marks the structure for a function that has other callers
  * @call:     the program
- * @funcs:    where its functions are, as compiled
+ * @funcs:    addresses of its functions, as compiled
  * @pc:	      the next step
- * @seen:     which of @call->seen the task is in, -1: none
- * @epoch:    of forced transitions, when the run began
- * @in_force: one was being forced then
+ * @seen:     the entry of @call->seen in which the task is, -1 for none
+ * @epoch:    number of forced transitions at the start of the run
+ * @in_force: a transition was being forced at the start
  */
 struct stress_run {
 	u64 magic;
@@ -39,7 +37,7 @@ struct stress_run {
 
 #define STRESS_MAGIC	0x7374726573732121ULL
 
-/* A target: where its functions are, and the threads that call them. */
+/* A target: the addresses of its functions, and the threads that call them. */
 struct stress_target {
 	struct module *mod;
 	unsigned int index;
@@ -50,7 +48,7 @@ struct stress_target {
 int stress_add_target(struct stress_target *target);
 void stress_remove_target(struct stress_target *target);
 
-/* What has been called last, for an object of a patch. */
+/* The last callback that was called, for an object of a patch. */
 enum stress_stage {
 	STRESS_IDLE,		/* nothing, or post_unpatch */
 	STRESS_PRE_PATCH,
@@ -75,17 +73,17 @@ enum stress_event {
 /**
  * struct stress_patch - a page of the ledger
  * @node:      in the list of all pages
- * @name:      of the patch
- * @gen:       counts patches as they are enabled, this one has this number
- * @funcs:     what it changes, by bits
- * @objects:   which objects it has, likewise
+ * @name:      name of the patch
+ * @gen:       sequence number of enabling the patch
+ * @funcs:     bit mask of the functions that it changes
+ * @objects:   bit mask of its objects
  * @replace:   as in the description
- * @persistent: likewise
+ * @persistent: as in the description
  * @hooks:     its objects have hooks
- * @forgotten: another has taken its place
- * @forced:    its code may be run for ever
+ * @forgotten: another patch has replaced it
+ * @forced:    its code may run for ever
  * @stage:     of each object
- * @open:      functions of that object may be run: from pre_patch to post_unpatch
+ * @open:      functions of that object may run: from pre_patch to post_unpatch
  */
 struct stress_patch {
 	struct list_head node;
@@ -105,18 +103,19 @@ struct stress_patch {
 void stress_add_patch(struct stress_patch *patch);
 void stress_remove_patch(struct stress_patch *patch);
 int stress_callback(struct stress_patch *patch, unsigned int object, enum stress_event event);
+void stress_exit(const struct stress_patch *patch);
 
 int stress_enter(struct stress_run *run, unsigned int func, const struct stress_patch *patch);
 void stress_leave(struct stress_run *run, const struct stress_patch *patch);
 struct stress_run *stress_run_of(u64 value);
 
-/* The object that a function is of. */
+/* Return the object of a function. */
 static inline unsigned int stress_object(unsigned int func)
 {
-	return func == STRESS_VMLINUX ? 0 : 1 + func / STRESS_PER_TARGET;
+	return func >= STRESS_VMLINUX ? 0 : 1 + func / STRESS_PER_TARGET;
 }
 
-/* What the two parts of the module stress have of each other. */
+/* Functions that the two files of the module stress share. */
 __printf(1, 2) void stress_violation(const char *fmt, ...);
 bool stress_excused(const struct stress_run *run);
 void stress_force_begins(void);
@@ -126,7 +125,9 @@ void stress_show_ledger(struct seq_file *m);
 int stress_ledger_begin(void);
 void stress_set_veto(unsigned int percent);
 
-/* Inlined: it is the function of the program that is asleep or spins. */
+/*
+ * Execute a step. Inlined, so that the function of the program is the one that sleeps or spins.
+ */
 static __always_inline void stress_do(struct stress_step step)
 {
 	u64 end;
@@ -168,7 +169,7 @@ static __always_inline void stress_go(struct stress_run *run)
 	}
 }
 
-/* All that a version does. @patch is NULL for the original. */
+/* Execute a version. @patch is NULL for the original. */
 static __always_inline void stress_body(struct stress_run *run, unsigned int func,
 					const struct stress_patch *patch)
 {
@@ -177,6 +178,12 @@ static __always_inline void stress_body(struct stress_run *run, unsigned int fun
 	stress_go(run);
 	stress_leave(run, patch);
 	run->seen = caller;
+}
+
+/* Return what stress_enter() has returned, in a function that was reached by a jump. */
+static inline int stress_caller(const struct stress_run *run)
+{
+	return run->call->seen[run->seen].caller;
 }
 
 #endif /* _STRESS_MODULES_H */

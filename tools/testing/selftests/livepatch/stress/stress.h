@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the modules and the program in user space share: programs of calls, what was seen while one
- * ran, and the rule by which it is judged.
+ * Shared by the modules and the program in user space: programs of calls, the record of a run,
+ * and the rule that checks it.
  */
 
 #ifndef _STRESS_H
@@ -10,11 +10,16 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* Functions that patches change: four in each of two targets, the last one in vmlinux. */
+/*
+ * Functions that patches change: four in each of two targets, and two in vmlinux. Programs call all
+ * of them but the last, in which tasks exit.
+ */
 #define STRESS_TARGETS		2
 #define STRESS_PER_TARGET	4
 #define STRESS_VMLINUX		8
 #define STRESS_FUNCS		9
+#define STRESS_EXIT		9
+#define STRESS_PATCHED		10
 
 /* Objects of a patch: vmlinux, then the targets. */
 #define STRESS_OBJECTS		3
@@ -25,12 +30,12 @@
 #define STRESS_LONGEST_SLEEP	1000	/* milliseconds */
 #define STRESS_LONGEST_SPIN	5000	/* microseconds */
 
-/* What a function does next; it does so until it returns. */
+/* A step of a function. The function executes steps until it returns. */
 enum stress_what {
 	STRESS_RETURN,
 	STRESS_CALL,	/* a function; that of vmlinux does the one step that follows */
 	STRESS_SLEEP,	/* so many milliseconds, or until a signal comes */
-	STRESS_DOZE,	/* the same, whatever comes */
+	STRESS_DOZE,	/* the same, ignoring signals */
 	STRESS_SPIN,	/* so many microseconds */
 	STRESS_YIELD,
 };
@@ -41,12 +46,12 @@ struct stress_step {
 };
 
 /**
- * struct stress_seen - a function has been called, and this version of it ran
- * @gen:     when the patch it is of was enabled: the higher, the newer. 0: the original
- * @funcs:   all functions that this patch changes, by their bits
+ * struct stress_seen - a recorded call of a function
+ * @gen:     sequence number of the patch of the version, 0 for the original
+ * @funcs:   bit mask of all functions that this patch changes
  * @func:    the function
- * @caller:  which of those seen has called it, -1: none
- * @replace: the patch has taken the place of those before it
+ * @caller:  index of the caller in the record, -1 for none
+ * @replace: the patch has replaced those before it
  * @unused:  0
  */
 struct stress_seen {
@@ -59,13 +64,13 @@ struct stress_seen {
 };
 
 /**
- * struct stress_call - a program, and what was seen while it ran
- * @nr_steps: its length
- * @nr_seen:  how many functions it has called
- * @excused:  a transition was forced meanwhile, nothing is promised
+ * struct stress_call - a program, and the record of its run
+ * @nr_steps: number of steps
+ * @nr_seen:  number of recorded calls
+ * @excused:  a transition was forced during the run, so it is not checked
  * @unused:   0
  * @steps:    the program
- * @seen:     in the order in which they were called
+ * @seen:     the calls in their order
  */
 struct stress_call {
 	__u32 nr_steps;
@@ -77,11 +82,21 @@ struct stress_call {
 };
 
 /*
+ * The new versions of some functions jump to another one, which does the rest: nothing of the
+ * function is on the stack then.
+ */
+static inline int stress_is_tail(const struct stress_seen *seen)
+{
+	return seen->gen && seen->func < STRESS_VMLINUX && seen->func & 1;
+}
+
+/*
  * May @g have run while the task was inside @f?  While it is there, no patch that changes @f can
  * come or be replaced, and the one that @f is of cannot go:
  *
  *	- A newer version comes of a patch that leaves @f alone.  One that replaces others would
- *	  also have waited for a task in a version that it takes away.
+ *	  also have waited for a task in a version that it takes away.  Other patches do not
+ *	  wait for a task that has jumped out of @f.
  *	- An older version, or the original, is of a function that the patch of @f leaves alone,
  *	  and that patch, if it replaces others, has left nothing older but the original.
  */
@@ -90,11 +105,12 @@ static inline int stress_goes_with(const struct stress_seen *f, const struct str
 	if (g->gen == f->gen)
 		return 1;
 	if (g->gen > f->gen)
-		return !(g->funcs & 1 << f->func) && !(g->replace && f->gen);
+		return (!(g->funcs & 1 << f->func) || stress_is_tail(f)) &&
+		       !(g->replace && f->gen);
 	return !(f->funcs & 1 << g->func) && !(f->replace && g->gen);
 }
 
-/* The first in @call that does not go with one that it was called from, through others or not. */
+/* Return the first call that is inconsistent with one of its callers, direct or indirect. */
 static inline int stress_check(const struct stress_call *call, int *caller)
 {
 	unsigned int i;
@@ -164,8 +180,8 @@ static inline void stress_make(struct stress_call *call, __u32 funcs, __u32 (*ra
  *	FORCED	after each write that has forced a transition
  *	VETO	so many of a hundred pre_patch callbacks say no, with EUCLEAN
  *	PAUSE	1: the threads of the targets stay out of their functions
- *	CLOSE	bit by bit: the targets that nobody is to enter, so that they can be removed
- *	RIVAL	1: somebody else may say where calls of the function in vmlinux go
+ *	CLOSE	bit mask of targets that tasks must not enter, so that they can be unloaded
+ *	RIVAL	1: another IPMODIFY ops is on the function in vmlinux
  */
 #define STRESS_RUN	_IOWR('L', 16, struct stress_call)
 #define STRESS_FORCED	_IO('L', 17)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A livepatch whose parameters say what it is.  klp_stress loads it under a new name each time.
- */
+/* A livepatch that its parameters describe. klp_stress loads it under a new name each time. */
 
 #include <linux/math.h>
 #include <linux/module.h>
@@ -20,22 +18,44 @@ MODULE_PARM_DESC(persistent, "it can be enabled again");
 module_param_named(hooks, page.hooks, bool, 0444);
 MODULE_PARM_DESC(hooks, "its objects have hooks");
 
+static bool alias;
+module_param(alias, bool, 0444);
+MODULE_PARM_DESC(alias, "it calls the first function of each target by the other name");
+
 #define DEFINE_VERSION(n)						\
 static void new_##n(struct stress_run *run)				\
 {									\
 	stress_body(run, n, &page);					\
 }
 
-DEFINE_VERSION(0)
-DEFINE_VERSION(1)
-DEFINE_VERSION(2)
-DEFINE_VERSION(3)
-DEFINE_VERSION(4)
-DEFINE_VERSION(5)
-DEFINE_VERSION(6)
-DEFINE_VERSION(7)
+/* The rest of a version: nothing of the version is on the stack. */
+static noinline __noclone void tail(struct stress_run *run)
+{
+	int caller = stress_caller(run);
 
-/* Programs call it with an exponent of 0; whoever does that otherwise gets 1. */
+	stress_go(run);
+	stress_leave(run, &page);
+	run->seen = caller;
+}
+
+/* See stress_is_tail(): the call is a jump. */
+#define DEFINE_TAIL_VERSION(n)						\
+static void new_##n(struct stress_run *run)				\
+{									\
+	stress_enter(run, n, &page);					\
+	return tail(run);						\
+}
+
+DEFINE_VERSION(0)
+DEFINE_TAIL_VERSION(1)
+DEFINE_VERSION(2)
+DEFINE_TAIL_VERSION(3)
+DEFINE_VERSION(4)
+DEFINE_TAIL_VERSION(5)
+DEFINE_VERSION(6)
+DEFINE_TAIL_VERSION(7)
+
+/* Programs call it with an exponent of 0. Other callers get 1. */
 static u64 new_int_pow(u64 base, unsigned int exp)
 {
 	struct stress_run *run = exp ? NULL : stress_run_of(base);
@@ -54,7 +74,17 @@ static u64 new_int_pow(u64 base, unsigned int exp)
 	return result;
 }
 
-static const struct klp_func versions[STRESS_FUNCS] = {
+/*
+ * Without the memory accounting of the original. The barrier keeps the compiler from changing
+ * the call before it into a jump.
+ */
+static void new_exit_account(struct task_struct *task)
+{
+	stress_exit(&page);
+	barrier();
+}
+
+static const struct klp_func versions[STRESS_PATCHED] = {
 	{ .old_name = "stress_a_0", .new_func = new_0 },
 	{ .old_name = "stress_a_1", .new_func = new_1 },
 	{ .old_name = "stress_a_2", .new_func = new_2 },
@@ -64,7 +94,10 @@ static const struct klp_func versions[STRESS_FUNCS] = {
 	{ .old_name = "stress_b_2", .new_func = new_6 },
 	{ .old_name = "stress_b_3", .new_func = new_7 },
 	{ .old_name = "int_pow", .new_func = new_int_pow },
+	{ .old_name = "exit_task_stack_account", .new_func = new_exit_account },
 };
+
+static const char * const aliases[STRESS_TARGETS] = { "stress_a_alias", "stress_b_alias" };
 
 static const char * const names[STRESS_OBJECTS] = { NULL, "stress_a", "stress_b" };
 
@@ -141,13 +174,17 @@ static void describe(void)
 {
 	unsigned int i, nr[STRESS_OBJECTS] = { };
 	struct klp_object *obj = objs;
+	struct klp_func *func;
 
 	page.objects |= BIT(0);
-	for (i = 0; i < STRESS_FUNCS; i++) {
+	for (i = 0; i < STRESS_PATCHED; i++) {
 		if (!(page.funcs & BIT(i)))
 			continue;
 		page.objects |= BIT(stress_object(i));
-		funcs[stress_object(i)][nr[stress_object(i)]++] = versions[i];
+		func = &funcs[stress_object(i)][nr[stress_object(i)]++];
+		*func = versions[i];
+		if (alias && i < STRESS_VMLINUX && i % STRESS_PER_TARGET == 0)
+			func->old_name = aliases[i / STRESS_PER_TARGET];
 	}
 	for (i = 0; i < STRESS_OBJECTS; i++) {
 		if (!(page.objects & BIT(i)))

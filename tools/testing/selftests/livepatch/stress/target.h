@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A module to be patched; a .c file that includes this says which.
+ * A target module. A .c file that includes this header defines
  *
- *	TARGET		its number
- *	TARGET_FUNC(n)	what its functions are called
+ *	TARGET		the number of the target
+ *	TARGET_FUNC(n)	the name of its function n
  */
 
 #include <linux/module.h>
@@ -20,7 +20,28 @@ static noinline __noclone void func(struct stress_run *run)			\
 }
 
 DEFINE_FUNC(0, TARGET_FUNC(0))
-DEFINE_FUNC(1, TARGET_FUNC(1))
+
+/*
+ * The compiler moves code that calls this to another section: function.cold. __cold is empty where
+ * the compiler does not align such functions.
+ */
+static noinline __attribute((__cold__)) void note_cold(void)
+{
+	barrier();
+}
+
+/* Sometimes sleeps in its cold part, before it records its call. */
+static noinline __noclone void TARGET_FUNC(1)(struct stress_run *run)
+{
+	static const struct stress_step nap = { .what = STRESS_DOZE, .arg = 8 };
+
+	if (unlikely(run->pc & 1)) {
+		note_cold();
+		stress_do(nap);
+	}
+	stress_body(run, TARGET * STRESS_PER_TARGET + 1, NULL);
+}
+
 DEFINE_FUNC(2, TARGET_FUNC(2))
 DEFINE_FUNC(3, TARGET_FUNC(3))
 
