@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-busy-target - a kernel thread that may be busy for as long as you like
+ * livepatch-busy-target - a kernel thread that is busy for any time
  *
- * It calls busy_step() again and again.  While the parameter "hold" is set, a call does not come
- * to its end, and a livepatch that replaces busy_step() has to wait for it; livepatch-busy does.
+ * The thread calls busy_step() in a loop. While the parameter "hold" is set, the call does not
+ * return, and a livepatch that replaces busy_step() has to wait, such as livepatch-busy.
  */
 #include <linux/err.h>
 #include <linux/kthread.h>
@@ -24,14 +24,14 @@ MODULE_PARM_DESC(count, "what busy_step() has made of its last argument");
 
 static struct task_struct *thread;
 
-/* Gets livepatched: no clone of it, and no copy inside its caller. */
+/* The function to be livepatched: it must not be cloned or inlined. */
 static noinline __noclone unsigned long busy_step(unsigned long n)
 {
 	while (READ_ONCE(hold) && !kthread_should_stop()) {
 		WRITE_ONCE(held, true);
 		/*
-		 * A real sleep.  Who loops with cond_resched() alone also keeps Tasks RCU waiting,
-		 * and with it ftrace when a patch goes; and a processor hot.
+		 * A real sleep. A loop with cond_resched() alone would also block RCU tasks,
+		 * and with it ftrace when a patch is removed, and would keep a processor busy.
 		 */
 		schedule_timeout_idle(1);
 	}

@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-busy - a transition that is held up, and what its reversal must not lose
+ * livepatch-busy - a blocked transition, and its reversal
  *
- * What it teaches: a patch is not there at once, and may be called back before it is.  Between
- * pre_patch and post_patch any time may pass, because a task stays in the old function; meanwhile
- * others run the new one.  Writing 0 to "enabled" then reverses the transition: post_patch and
- * pre_unpatch do not run, post_unpatch does.  So
+ * Technique: resources for a patch whose transition takes long, or is reversed. Any time may
+ * pass between pre_patch and post_patch, because a task stays in the old function. Other tasks
+ * run the new one meanwhile. Writing 0 to "enabled" then reverses the transition: post_patch
+ * and pre_unpatch do not run, post_unpatch does. So
  *
- * - what the new function needs is taken in pre_patch, which may fail, and released in
- *   post_unpatch, which runs once for each pre_patch that succeeded: here the memory for its
- *   statistics;
- * - what is only right when all run the new function is set up in post_patch and undone in
- *   pre_unpatch: here /proc/livepatch_busy, which shows the statistics to the user.
+ * - pre_patch allocates what the new function needs, and may fail. post_unpatch frees it, and runs
+ *   once for each pre_patch that has succeeded: here the memory for statistics;
+ * - post_patch sets up what requires that all tasks run the new function, and pre_unpatch undoes
+ *   it: here /proc/livepatch_busy, which shows the statistics.
  *
- * Atomic replace runs no callback of the patch that leaves.  One that replaces this patch has to
- * take over the memory and the file, which a system state can hand it (see livepatch-tcp-challenge
- * for one), or must not be loaded: the file's function goes with this module.  The state declared
- * below has no version that does so yet, but keeps everybody else from replacing this patch.
+ * An atomic replace runs no callback of the replaced patch. A patch that replaces this one has
+ * to adopt the memory and the file, with a system state (see livepatch-tcp-challenge), or must
+ * not be loaded: the function of the file is in this module. The state declared below has no
+ * version that does so, and keeps other patches from replacing this one.
  *
  *	modprobe livepatch-busy-target hold=1
  *	modprobe livepatch-busy
- *	cat /sys/kernel/livepatch/livepatch_busy/transition		# 1, and it stays so
- *	echo 0 > /sys/kernel/livepatch/livepatch_busy/enabled		# back
+ *	cat /sys/kernel/livepatch/livepatch_busy/transition		# 1, and stays 1
+ *	echo 0 > /sys/kernel/livepatch/livepatch_busy/enabled		# reverse
  *	rmmod livepatch-busy
  *	echo 0 > /sys/module/livepatch_busy_target/parameters/hold
  *	modprobe livepatch-busy
@@ -46,7 +45,7 @@ static struct klp_state states[] = {
 	{ }
 };
 
-/* There is but one thread that calls this. */
+/* Only one thread calls this function. */
 static unsigned long new_busy_step(unsigned long n)
 {
 	WRITE_ONCE(stats->steps, stats->steps + 1);
@@ -70,7 +69,7 @@ static int take_memory(struct klp_object *obj)
 
 static void show_file(struct klp_object *obj)
 {
-	/* Too late to refuse; the patch works without. */
+	/* Too late to refuse. The patch works without the file. */
 	file = proc_create_single("livepatch_busy", 0444, NULL, stats_show);
 	if (file)
 		pr_info("post_patch: /proc/livepatch_busy is there\n");
@@ -78,7 +77,7 @@ static void show_file(struct klp_object *obj)
 		pr_warn("post_patch: no /proc/livepatch_busy\n");
 }
 
-/* Waits for those who are just reading. */
+/* Waits for current readers. */
 static void hide_file(struct klp_object *obj)
 {
 	proc_remove(file);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-hooks-target - a module that is wrong before its init and after its exit
+ * livepatch-hooks-target - a module with bugs in its init and exit
  *
- * For livepatch-hooks to mend.  No new function could: the default of its parameter is too small
- * by the time init runs, and exit leaves a folder behind in debugfs, with which the module cannot
- * be loaded again.
+ * For livepatch-hooks. No new function can fix it: the default of its parameter is too small
+ * when init runs, and exit leaves a directory in debugfs, with which the module cannot be
+ * loaded again.
  */
 #define pr_fmt(fmt) "livepatch_hooks_target: " fmt
 
@@ -32,12 +32,12 @@ static int __init hooks_target_init(void)
 
 static void __exit hooks_target_exit(void)
 {
-	/* The bug: the folder itself is forgotten. */
+	/* The bug: the directory itself is not removed. */
 	debugfs_lookup_and_remove("capacity", dir);
 	pr_info("exit\n");
 }
 
 module_init(hooks_target_init);
 module_exit(hooks_target_exit);
-MODULE_DESCRIPTION("Livepatch sample: to be mended by hooks");
+MODULE_DESCRIPTION("Livepatch sample: a module with bugs in its init and exit");
 MODULE_LICENSE("GPL");

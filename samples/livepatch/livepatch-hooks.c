@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-hooks - work at a module's borders: before its init, after its exit
+ * livepatch-hooks - work before the init and after the exit of a module
  *
- * What it teaches: the two hook arrays of an object.  patch_hooks run after pre_patch and before
- * any function is redirected, so before the init of a module that is loaded under the patch.
- * unpatch_hooks run when the redirection is removed, before post_unpatch, so after the exit of a
- * module that is removed, while its memory is still there.  Each entry is one job; they run in the
- * order of the array.  What a job returns refuses nothing: the core logs any value but 0 and goes
- * on with the next.  What must be able to refuse belongs in pre_patch.
+ * Technique: the two arrays of hooks of an object. patch_hooks run after pre_patch and before
+ * functions are redirected, that is, before the init of a module that is loaded under the
+ * patch. unpatch_hooks run after the redirection has been removed, before post_unpatch, that
+ * is, after the exit of a module that is unloaded, while its memory exists. The hooks run in
+ * the order of the array. A nonzero result is logged and has no other effect. A step that must
+ * be able to refuse belongs in pre_patch.
  *
  * Here the first array raises the default of a parameter of livepatch-hooks-target before that
- * module reads it; a value that the user gives is parsed later and wins.  The second removes what
- * the module's exit leaves behind.
+ * module reads it. A value of the user is parsed later and takes precedence. The second array
+ * removes what the exit of the module leaves.
  *
- * Both look at the module's state, because they run for a module that is live as well: when the
- * patch is loaded after it, and when the patch is disabled.  For the first it is too late then,
- * and it says so by what it returns; for the second there is nothing to do.
+ * Both check the state of the module, because they also run for a live module: when the patch
+ * is loaded after it, and when the patch is disabled. In the first case it is too late, and the
+ * hook returns an error. In the second case there is nothing to do.
  *
- * Atomic replace runs neither array of the patch that leaves.  Nothing is lost by it here: the
- * parameter is the module's, and a patch that takes over removes the folder if it has this hook.
+ * An atomic replace runs no hook of the replaced patch. Nothing is lost here: the parameter
+ * belongs to the module, and a new patch removes the directory if it has this hook.
  *
  *	modprobe livepatch-hooks
  *	modprobe livepatch-hooks-target
  *	cat /sys/kernel/debug/livepatch-hooks-target/capacity	# 64, not 4
  *	rmmod livepatch-hooks-target
- *	ls -d /sys/kernel/debug/livepatch-hooks-target		# has gone
+ *	ls -d /sys/kernel/debug/livepatch-hooks-target		# removed
  */
 #define pr_fmt(fmt) "livepatch_hooks: " fmt
 
@@ -45,7 +45,7 @@ static int raise_capacity(struct klp_object *obj)
 	struct module *mod = obj->mod;
 	unsigned int i;
 
-	/* init has used the value already. */
+	/* init has already used the value. */
 	if (mod->state != MODULE_STATE_COMING)
 		return -EBUSY;
 
@@ -60,7 +60,7 @@ static int raise_capacity(struct klp_object *obj)
 
 static int remove_leftover(struct klp_object *obj)
 {
-	/* The patch is being disabled, and the module goes on using its folder. */
+	/* The patch is being disabled, and the module continues to use its directory. */
 	if (obj->mod->state != MODULE_STATE_GOING)
 		return 0;
 
@@ -80,7 +80,7 @@ static struct klp_hook unpatch_hooks[] = {
 	{ }
 };
 
-/* There need not be any function to replace. */
+/* An object need not replace a function. */
 static struct klp_func nothing_to_replace[] = {
 	{ }
 };

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-lifecycle - the four callbacks, of vmlinux and of a module that comes and goes
+ * livepatch-lifecycle - the four callbacks, of vmlinux and of a module
  *
- * What it teaches: when each callback runs, and in what state its module is then.  vmlinux is
- * always there.  A module is "live" when the patch comes after it, "coming" (before its init) when
- * it is loaded under the patch, and "going" (after its exit) when it is removed under the patch;
- * what a callback may do with the module's data depends on that.
+ * Technique: when each callback runs, and the state of the module at that time. vmlinux is
+ * always loaded. A module is "live" when the patch is loaded after it, "coming" (before its
+ * init) when it is loaded under the patch, and "going" (after its exit) when it is unloaded
+ * under the patch. The state determines how a callback may use data of the module.
  *
  *	modprobe livepatch-story-sum
  *	modprobe livepatch-lifecycle		# /proc/version, /proc/story_sum: the new functions
- *	rmmod livepatch-story-sum		# its object alone is undone
+ *	rmmod livepatch-story-sum		# only its object is reverted
  *	modprobe livepatch-story-sum		# and patched again, before its init
  *	echo 0 > /sys/kernel/livepatch/livepatch_lifecycle/enabled
  *	rmmod livepatch-lifecycle
  *	dmesg | grep livepatch_lifecycle
  *
- * When a patch with .replace = true takes this one's place, none of the callbacks here runs any
- * more: not pre_unpatch, not post_unpatch.  The other samples say what follows from that.
+ * When a patch with .replace = true replaces this one, no callback runs here, neither
+ * pre_unpatch nor post_unpatch. The other samples show the consequences.
  */
 #define pr_fmt(fmt) "livepatch_lifecycle: " fmt
 
@@ -51,7 +51,10 @@ static void tell(const char *callback, const struct klp_object *obj)
 		pr_info("%s vmlinux\n", callback);
 }
 
-/* The only one that may fail; then nothing is patched, and nothing more runs for the object. */
+/*
+ * The only callback that may fail. Then nothing is patched, and no other callback runs for the
+ * object.
+ */
 static int tell_pre_patch(struct klp_object *obj)
 {
 	tell("pre_patch", obj);

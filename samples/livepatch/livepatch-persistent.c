@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-persistent - a livepatch that is switched off and on
+ * livepatch-persistent - a livepatch that is disabled and enabled again
  *
- * What it teaches: .persistent.  A patch that has been disabled stays in sysfs, and writing 1 to
- * its "enabled" enables it again.  The module's init and exit do not run for this, only callbacks
- * and hooks do.  So whatever has to be fresh each time is set up in pre_patch, not in init: here
- * the count of refusals.  What the module keeps in its own variables lasts from one time to the
- * next: here the count of enablings.
+ * Technique: .persistent. A patch that has been disabled stays in sysfs, and writing 1 to its
+ * "enabled" enables it again. Only callbacks and hooks run then, not the init and exit of the
+ * module. Values that have to be initialized each time are set in pre_patch, not in init: here
+ * the number of refusals. Static variables of the module keep their values: here the number of
+ * times it was enabled.
  *
- * While the patch is enabled nobody changes the console's loglevel by sysrq; each attempt is
+ * While the patch is enabled, sysrq cannot change the log level of the console. Each attempt is
  * refused, logged and counted.
  *
  *	modprobe livepatch-persistent
@@ -19,8 +19,8 @@
  *	echo 0 > enabled
  *	rmmod livepatch-persistent
  *
- * Atomic replace takes the patch out of sysfs like any other, as its unpatch callbacks have not
- * run: it can only be removed and loaded anew.
+ * An atomic replace removes the patch from sysfs like others, as its unpatch callbacks have not
+ * run: the module has to be unloaded and loaded again.
  */
 #define pr_fmt(fmt) "livepatch_persistent: " fmt
 
@@ -44,7 +44,7 @@ MODULE_PARM_DESC(refused, "attempts that were refused since the patch was enable
 module_param(enablings, int, 0444);
 MODULE_PARM_DESC(enablings, "how often the patch was enabled");
 
-/* Runs with interrupts off when the key was pressed on a console. */
+/* Runs with interrupts disabled if the key was pressed on a console. */
 static void refuse_loglevel(u8 key)
 {
 	atomic_inc(&refused);
@@ -91,7 +91,7 @@ static int __init persistent_init(void)
 	return klp_enable_patch(&loglevel_patch);
 }
 
-/* Possible whenever the patch is disabled; takes its folder in sysfs away. */
+/* Runs when the patch is disabled. The core then removes its directory in sysfs. */
 static void __exit persistent_exit(void)
 {
 	pr_info("exit\n");

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-seats-fix - a shadow variable mends a leak, for what exists and for what comes
+ * livepatch-seats-fix - a shadow variable fixes a leak, for existing and for new objects
  *
- * What it teaches: giving an object a new member while the system runs, and taking care of the
- * member's own memory.  The seats of livepatch-seats-target know their holder by a number, which
- * may be another process by now.  The new member is a reference to the struct pid, by which a
- * holder that has died can be told; seat_take() then frees its seat before it says that there is
- * none.
+ * Technique: adding a member to an object of a running system, and managing the memory of the
+ * member. The seats of livepatch-seats-target record their holder by a number, which may be
+ * another process later. The new member is a reference to the struct pid, which shows that a
+ * holder has died. seat_take() then frees its seat.
  *
- * The constructor takes the reference and the destructor puts it.  Both run in the new functions
- * and in the callbacks: post_patch attaches the variable to the seats that exist, and frees at
- * once those that have leaked already; pre_unpatch detaches it from all.
+ * The constructor takes the reference and the destructor drops it, in new functions and in
+ * callbacks: post_patch attaches the variable to the existing seats, and frees those that have
+ * leaked. pre_unpatch detaches it from all.
  *
- * Why not pre_patch and post_unpatch: during a transition some task may still run the old
- * seat_leave(), which frees a seat and leaves its variable behind, for the next seat that gets the
- * same address.  So the variables exist only while every task runs the new functions.
+ * pre_patch and post_unpatch would be wrong: during a transition a task may run the old
+ * seat_leave(), which frees a seat without its variable, and the next seat at the same address
+ * would get it. So the variables exist only while all tasks run the new functions.
  *
- * A shadow variable lives longer than the patch that made it.  Atomic replace runs no callback of
- * the patch that leaves: the variables, and the references in them, stay.  A patch that takes over
- * has to know them, by the same number, and puts them with a destructor of its own; that is why
- * post_patch here would accept a variable that it finds.
+ * A shadow variable is not freed with the patch. An atomic replace runs no callback of the
+ * replaced patch: the variables and their references stay. The new patch has to use the same
+ * number, and frees them with its own destructor. For the same reason post_patch accepts an
+ * existing variable.
  *
  *	modprobe livepatch-seats-target
  *	for i in 1 2 3 4; do bash -c 'echo take > /proc/livepatch_seats'; done
@@ -37,10 +36,10 @@
 
 #include "livepatch-seats.h"
 
-/* Means "struct pid of a seat's holder" in every patch that knows of it. */
+/* Stands for "struct pid of the holder of a seat" in each patch that uses it. */
 #define HOLDER_ID	0x5ea7
 
-/* Inside of the table's lock, which callbacks cannot always reach. */
+/* Taken inside the lock of the table, which callbacks cannot always reach. */
 static DEFINE_MUTEX(tracking_lock);
 static bool tracking;
 static unsigned int references;
@@ -76,7 +75,7 @@ static void free_seat(struct seat_table *table, struct seat *seat)
 {
 	list_del(&seat->list);
 	table->taken--;
-	/* Always before the object: its address is a key that may be used again. */
+	/* Free the variable before the object, whose address may be used again. */
 	klp_shadow_free(seat, HOLDER_ID, holder_dtor);
 	kfree(seat);
 }
@@ -165,7 +164,10 @@ static void attach_all(struct klp_object *obj)
 	struct seat_table *table = NULL;
 	struct seat *seat, *next;
 
-	/* A module that is coming or going gives no symbols, and has no seats to care for. */
+	/*
+	 * A module that is being loaded or unloaded has no symbols for symbol_get(), and no
+	 * seats.
+	 */
 	if (obj->mod->state == MODULE_STATE_LIVE)
 		table = symbol_get(livepatch_seat_table);
 	if (!table) {
@@ -230,5 +232,5 @@ static void __exit seats_fix_exit(void)
 module_init(seats_fix_init);
 module_exit(seats_fix_exit);
 MODULE_INFO(livepatch, "Y");
-MODULE_DESCRIPTION("Livepatch sample: a shadow variable mends a leak");
+MODULE_DESCRIPTION("Livepatch sample: a shadow variable fixes a leak");
 MODULE_LICENSE("GPL");

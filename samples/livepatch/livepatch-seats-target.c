@@ -2,11 +2,11 @@
 /*
  * livepatch-seats-target - four seats, and a leak
  *
- * A process that writes "take" to /proc/livepatch_seats takes a seat, one that writes "leave" gives
- * it back.  Reading lists the holders.  The bug: the seat of a process that has died without
- * leaving stays taken for ever, and after four of these there is no seat for anybody.
+ * A process that writes "take" to /proc/livepatch_seats takes a seat, and one that writes
+ * "leave" returns it. The file lists the holders. The bug: the seat of a process that has died
+ * without leaving is never freed, and after four of them no seat is left.
  *
- * livepatch-seats-fix mends it.
+ * livepatch-seats-fix fixes the leak.
  */
 #include <linux/module.h>
 #include <linux/proc_fs.h>
@@ -25,8 +25,8 @@ struct seat_table livepatch_seat_table = {
 EXPORT_SYMBOL_GPL(livepatch_seat_table);
 
 /*
- * These two get livepatched: looked up by their names, so there must be neither a clone nor a copy
- * of them inside their caller.  Both run under the lock of the table.
+ * The functions to be livepatched: they must not be cloned or inlined. Both run under the lock
+ * of the table.
  */
 static noinline __noclone int seat_take(struct seat_table *table)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What livepatch-seats-target and its livepatch both know.  The patch must not change these
- * structures: seats of this layout exist when it comes.
+ * Shared by livepatch-seats-target and its livepatch. The patch must not change these
+ * structures: seats with this layout exist when it is loaded.
  */
 #ifndef _LIVEPATCH_SEATS_H_
 #define _LIVEPATCH_SEATS_H_

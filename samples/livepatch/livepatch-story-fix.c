@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-story-fix - mends two modules, and tells of each callback as it runs
+ * livepatch-story-fix - fixes two modules, and logs each callback
  *
- * pre_patch is the one callback that can say no.  Here it does when the parameter "veto" holds an
- * errno: a module that is being loaded is then refused with it.
+ * pre_patch is the only callback that can refuse. It does so when the parameter "veto" is an
+ * errno: a module that is being loaded is refused with it.
  */
 #define pr_fmt(fmt) "story: " fmt
 
@@ -29,7 +29,7 @@ static int mended_product_show(struct seq_file *m, void *v)
 static int tell_pre_patch(struct klp_object *obj)
 {
 	if (veto) {
-		pr_info("pre_patch    %s says no (%d)\n", obj->name, -veto);
+		pr_info("pre_patch    %s returns %d\n", obj->name, -veto);
 		return -veto;
 	}
 	pr_info("pre_patch    %s\n", obj->name);
@@ -91,7 +91,7 @@ static int __init story_fix_init(void)
 	return klp_enable_patch(&patch);
 }
 
-/* The core lets the module go only after its patch has been disabled, so nothing is left to do. */
+/* The module can be unloaded only after its patch has been disabled, so nothing is left to do. */
 static void __exit story_fix_exit(void)
 {
 }

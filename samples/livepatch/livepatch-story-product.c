@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-story-product - another bug, in a module that comes late
+ * livepatch-story-product - a module with a bug that is loaded after the livepatch
  *
- * The livepatch names this module too.  It is mended while it loads, before its init function
- * has run, so nobody ever reads the wrong product from /proc/story_product.
+ * The livepatch names this module. It is patched before its init runs, so /proc/story_product
+ * never shows the wrong product.
  */
 #include <linux/errno.h>
 #include <linux/module.h>

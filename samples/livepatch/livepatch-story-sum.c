@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-story-sum - a module with a bug, for livepatch-story-fix to mend
+ * livepatch-story-sum - a module with a bug, which livepatch-story-fix fixes
  *
- * /proc/story_sum adds wrongly.  While the parameter "doze" is set, whoever reads the file falls
- * asleep in the middle of the faulty function, which is what a livepatch has to wait for.
+ * /proc/story_sum shows a wrong sum. While the parameter "doze" is set, a reader of the file
+ * sleeps in the middle of the faulty function, and blocks the transition of a livepatch.
  */
 #include <linux/delay.h>
 #include <linux/errno.h>
@@ -19,7 +19,7 @@ static int sleepers;
 module_param(sleepers, int, 0444);
 MODULE_PARM_DESC(sleepers, "how many readers have fallen asleep so far");
 
-/* Looked up by its name; the call must not be folded into somebody else. */
+/* Looked up by its name: it must not be inlined. */
 static noinline int story_sum_show(struct seq_file *m, void *v)
 {
 	if (READ_ONCE(doze)) {

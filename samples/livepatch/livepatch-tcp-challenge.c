@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-tcp-challenge - a function and the global data that belongs to it change together
+ * livepatch-tcp-challenge - a function and its global data change together
  *
- * What it teaches: choosing the callback that changes a global value, and giving the value back.
+ * Technique: selecting the callback that changes a global value, and restoring the value.
  *
- * The model is commit 75ff39ccc1bd ("tcp: make challenge acks less predictable").  All connections
- * took their challenge ACKs from one counter, so somebody who used up what the counter allowed
- * could tell from the answers on a connection of his own what went on in other people's.  Linux
- * 6.12 has taken the limit away by default, and with it what protects the host from being made to
- * send ACKs without end.  This patch puts a limit back and does without the common counter: the
- * new tcp_send_challenge_ack() counts by groups of connections that nobody outside can choose, with
- * a budget that is drawn anew each second.
+ * The model is commit 75ff39ccc1bd ("tcp: make challenge acks less predictable"). All
+ * connections used one counter of challenge ACKs. A peer that used up the counter learned from
+ * the answers on its own connection about other connections. Linux 6.12 has no limit by
+ * default, and so no protection against sending ACKs without end. This patch sets a limit and
+ * does not use the common counter: the new tcp_send_challenge_ack() counts in groups of
+ * connections that a peer cannot choose, with a random budget per second.
  *
- * The limit is the sysctl net.ipv4.tcp_challenge_ack_limit.  With the old function a finite limit
- * is just the leak, so it must not be there while any task still runs the old one: it is set in
- * post_patch, when every task runs the new function, and taken back in pre_unpatch, before the
- * first task returns to the old one.  pre_patch and post_unpatch would be right for a value that
- * the old function can live with and the new one cannot do without.  A patching that is reversed
- * never reaches post_patch and leaves the sysctl alone.
+ * The limit is the sysctl net.ipv4.tcp_challenge_ack_limit. With the old function a finite
+ * limit is the leak, so it must not be set while any task runs the old function: post_patch
+ * sets it, when all tasks run the new one, and pre_unpatch restores it, before the first task
+ * returns to the old one. pre_patch and post_unpatch would be right for a value that the old
+ * function tolerates and the new one needs. A patching that is reversed never reaches
+ * post_patch and does not change the sysctl.
  *
- * A value that the administrator has written meanwhile is his, and stays.
+ * A value that the administrator has written meanwhile stays.
  *
- * Atomic replace runs no callback of the patch that leaves, so the sysctl stays as it is then.
- * The system state below makes this safe: a patch that replaces this one has to declare the state
- * too or is refused, and finds the value to go back to in klp_get_prev_state(id)->data.
+ * An atomic replace runs no callback of the replaced patch, so the sysctl stays. The system
+ * state below makes this safe: a patch that replaces this one has to declare the state or is
+ * refused, and finds the value to restore in klp_get_prev_state(id)->data.
  *
- * Connection requests in SYN-RECEIVED, whose ACKs another function sends, keep the old counter,
- * now for themselves.  Only the first network namespace's limit is changed.
+ * Connection requests in SYN-RECEIVED, whose ACKs another function sends, keep the old counter.
+ * Only the limit of the first network namespace is changed.
  *
  *	modprobe livepatch-tcp-challenge
  *	sysctl net.ipv4.tcp_challenge_ack_limit			# 1000
  *	echo 0 > /sys/kernel/livepatch/livepatch_tcp_challenge/enabled
- *	sysctl net.ipv4.tcp_challenge_ack_limit			# as it was
+ *	sysctl net.ipv4.tcp_challenge_ack_limit			# the old value
  */
 #define pr_fmt(fmt) "livepatch_tcp_challenge: " fmt
 
@@ -40,14 +39,14 @@
 #include <net/net_namespace.h>
 #include <net/tcp.h>
 
-/* The number means this change in all versions of the patch, and nothing else in any patch. */
+/* The number of this change in all versions of the patch. No other patch uses it. */
 #define CHALLENGE_STATE		0x75ff39cc
 
 static int limit = 1000;
 module_param(limit, int, 0444);
 MODULE_PARM_DESC(limit, "challenge ACKs a second for each group of connections");
 
-/* Connections are spread over these by a number that was drawn for each of them. */
+/* Connections are assigned to these by a random number that each of them has. */
 static struct challenge_budget {
 	unsigned long second;
 	u32 left;
@@ -58,7 +57,7 @@ static struct klp_state states[] = {
 	{ }
 };
 
-/* Not exact when processors meet here, and need not be. */
+/* Concurrent calls may be miscounted, which is harmless. */
 static bool challenge_allowed(struct sock *sk)
 {
 	int max = READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_challenge_ack_limit);
@@ -84,7 +83,7 @@ static bool challenge_allowed(struct sock *sk)
 	return true;
 }
 
-/* What comes before the common counter stays: the limit of each connection by itself. */
+/* The limit per connection, which the old function checks first, stays. */
 static bool challenge_too_soon(struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
@@ -101,8 +100,8 @@ static bool challenge_too_soon(struct sock *sk)
 }
 
 /*
- * tcp_send_ack() is not exported, and what it calls is, but takes a third argument only since some
- * release of 6.12.y.
+ * tcp_send_ack() is not exported. Its callee is, with a third argument since some release of
+ * 6.12.y.
  */
 static void challenge_send(struct sock *sk)
 {
@@ -115,7 +114,7 @@ static void challenge_send(struct sock *sk)
 		send_flags(sk, tcp_sk(sk)->rcv_nxt, 0);
 }
 
-/* Static in tcp_input.c, but called from several places there: the compiler keeps it a function. */
+/* Static in tcp_input.c, but called from several places, so the compiler does not inline it. */
 static void challenge_send_ack(struct sock *sk)
 {
 	if (challenge_too_soon(sk) || !challenge_allowed(sk))
@@ -140,7 +139,7 @@ static void restore_limit(struct klp_object *obj)
 	if (found == limit)
 		pr_info("tcp_challenge_ack_limit: %d again\n", old);
 	else
-		pr_info("tcp_challenge_ack_limit: %d, set by somebody else, stays\n", found);
+		pr_info("tcp_challenge_ack_limit: %d, changed by others, stays\n", found);
 }
 
 static struct klp_func challenge_funcs[] = {

@@ -1,41 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * livepatch-virtio-net - devices that are there, and devices that come later
+ * livepatch-virtio-net - existing devices, and devices that are probed later
  *
- * What it teaches: changing what a probe function has set up.  A new probe function alone does
- * nothing for the devices that exist, and a callback that walks those does nothing for the next.
- * Both are needed, and between the two no device may slip through.
+ * Technique: changing the result of a probe function. A new probe function alone does not
+ * change existing devices, and a callback that walks these does not change later ones. Both are
+ * needed, without a gap.
  *
  * The model is commit 48900cb6af42 ("virtio-net: drop NETIF_F_FRAGLIST"): the driver offered a
- * feature that it could not do.  In Linux 6.12 it offers to switch rx-gro-hw also for a device that
- * cannot receive large packets at all.  Who switches it on gets an error, because the device
- * refuses, and ethtool says "off [requested on]" from there on.  This patch withdraws the feature
- * from such devices.
+ * feature that it did not have. Linux 6.12 offers to switch rx-gro-hw for a device that cannot
+ * receive large packets. Switching it on fails, because the device refuses, and ethtool shows
+ * "off [requested on]" afterwards. This patch removes the feature from such devices.
  *
- * What is patched: virtnet_probe() is long, and a copy of it would need what only the driver can
- * reach.  virtio_config_driver_disable() is short, has symbols that modules may use, belongs to
- * the virtio core and is called on the probe path of virtio-net and by no other driver.
+ * virtnet_probe() is long, and a copy would need symbols that only the driver has. The patch
+ * replaces virtio_config_driver_disable(), which is short, uses symbols that modules may use,
+ * belongs to the virtio core and is called on the probe path of virtio-net and by no other
+ * driver.
  *
- * Why no device slips through: probe registers the device and then calls that function, both in
- * one section under the RTNL, and post_patch walks the devices under the RTNL.  Every task runs the
- * new function by then, so a probe that met the old one has entered its section before; post_patch
- * waits for the section to end and finds the device.  A probe that comes later meets the new one.
- * To be treated twice does no harm.  pre_patch would be wrong: a device that is probed by the old
- * function after its walk is missed.
+ * No device is missed: probe registers the device and then calls that function, in one section
+ * under the RTNL, and post_patch walks the devices under the RTNL. All tasks run the new
+ * function by then, so a probe that has called the old one is in its section or after it.
+ * post_patch waits for the end of the section and finds the device. A later probe calls the new
+ * function. Handling a device twice is harmless. pre_patch would be wrong: a device that the
+ * old function probes after its walk would be missed.
  *
- * The counterpart is post_unpatch: only then does nobody take the feature away any more.  It runs
- * for a patching that was reversed as well, and some device may have been probed during that.
- * It decides as the driver's probe does and so needs no memory of what was taken from whom.
- * What somebody had requested is not restored: the device had refused it.
+ * The counterpart is post_unpatch: then no task removes the feature any longer. It also runs
+ * after a patching that was reversed, during which a device may have been probed. It decides as
+ * the probe of the driver does, and needs no record of the changed devices. Requests of users
+ * are not restored: the device had refused them.
  *
- * One thing to know before doing likewise: callbacks run under the lock of the livepatch core, and
- * every module that is loaded takes that lock.  The team driver loads modules under the RTNL; on a
- * system that uses it a callback must not wait for the RTNL, see "Locks" in
- * Documentation/livepatch/callbacks.rst.
+ * Callbacks run under klp_mutex, which each load of a module takes. The team driver loads
+ * modules under the RTNL. On a system with that driver a callback must not wait for the RTNL,
+ * see "Locks" in Documentation/livepatch/callbacks.rst.
  *
- * Atomic replace runs no callback of the patch that leaves, so the devices stay without the
- * feature.  A patch that takes over and contains this change has nothing to do but to contain it;
- * one that does not has to give the feature back in its own post_patch.
+ * An atomic replace runs no callback of the replaced patch, so the devices stay without the
+ * feature. A new patch that contains this change has nothing else to do. Another one has to
+ * restore the feature in its post_patch.
  *
  *	ethtool -k eth0 | grep rx-gro-hw	# rx-gro-hw: off
  *	modprobe livepatch-virtio-net
@@ -52,7 +51,7 @@
 #include <linux/virtio_net.h>
 #include <net/net_namespace.h>
 
-/* Nothing of what rx-gro-hw would switch has been negotiated. */
+/* The device has negotiated none of the features that rx-gro-hw switches. */
 static bool gro_hw_is_idle(struct virtio_device *vdev)
 {
 	static const unsigned int switched[] = {
@@ -73,7 +72,7 @@ static void withdraw_gro_hw(struct net_device *dev, struct virtio_device *vdev)
 	if (!(dev->hw_features & NETIF_F_GRO_HW) || !gro_hw_is_idle(vdev))
 		return;
 
-	/* Off first: what cannot be switched keeps the value that it has. */
+	/* Switch it off first: a feature that cannot be switched keeps its value. */
 	dev->wanted_features &= ~NETIF_F_GRO_HW;
 	netdev_update_features(dev);
 	if (dev->features & NETIF_F_GRO_HW) {
@@ -93,7 +92,7 @@ static void offer_gro_hw(struct net_device *dev, struct virtio_device *vdev)
 	pr_info("%s: rx-gro-hw offered again\n", netdev_name(dev));
 }
 
-/* One virtio-net device, or all when @only is NULL. */
+/* Call a function for the device @only, or for all virtio-net devices if it is NULL. */
 static void for_virtio_net(struct virtio_device *only,
 			   void (*change)(struct net_device *dev, struct virtio_device *vdev))
 {
@@ -106,7 +105,7 @@ static void for_virtio_net(struct virtio_device *only,
 		for_each_netdev(net, dev) {
 			struct device *parent = dev->dev.parent;
 
-			/* The driver stays with its device as long as that is registered. */
+			/* The driver stays bound to its device while the device is registered. */
 			if (!parent || !parent->driver ||
 			    strcmp(parent->driver->name, "virtio_net"))
 				continue;
@@ -123,7 +122,7 @@ static void new_config_driver_disable(struct virtio_device *vdev)
 	vdev->config_driver_disabled = true;
 	spin_unlock_irq(&vdev->config_lock);
 
-	/* Also called when a device is taken down, under the RTNL too; it changes nothing then. */
+	/* Also called when a device is closed, under the RTNL too, without an effect. */
 	if (vdev->id.device == VIRTIO_ID_NET)
 		for_virtio_net(vdev, withdraw_gro_hw);
 }
@@ -149,7 +148,7 @@ static struct klp_func gro_hw_funcs[] = {
 
 static struct klp_object objects[] = {
 	{
-		/* Where the function is; virtio_net itself may come and go as it likes. */
+		/* The module of the function. virtio_net itself may be loaded and unloaded. */
 		.name = IS_MODULE(CONFIG_VIRTIO) ? "virtio" : NULL,
 		.funcs = gro_hw_funcs,
 		.callbacks = {
