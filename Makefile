@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The front door.  Each target is a script in vm/ that does one job; this file names them, brings
-# them what they need, and hands them the user's variables.
+# Targets for users. Each target is a script in vm/. This file lists the targets, checks the
+# dependencies and passes the variables of the user.
 
 BUILD ?= build
-# Everything relative is relative to this folder, also where a script changes into another.
+# Relative paths are relative to this directory, also in scripts that change to another one.
 override BUILD := $(abspath $(BUILD))
 ifneq ($(KSRC),)
 override KSRC := $(abspath $(KSRC))
@@ -15,18 +15,18 @@ endif
 export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS BESIDE QUICK ROUNDS ONLY VARIANT \
 	N T SEED KINDS
 
-# The kernel's own make is started by scripts and must not take this one's variables for its own.
+# Scripts start the make of the kernel, which must not inherit the variables of this one.
 MAKEOVERRIDES :=
 .NOTPARALLEL:
 
-# What is said here is the help: a target, two hashes, one line.
+# The help consists of the lines "TARGET: ... ## TEXT" below.
 .PHONY: help
 help: ## this list
 	@echo "A livepatch core for Linux 6.12.  make demo shows it, make test proves it."
 	@echo
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
 	@echo
-	@echo "Variables: KSRC=DIR BUILD=DIR ACCEL=tcg SMP=2 MEM=1G TIMEOUT=SECONDS; README.md has more."
+	@echo "Variables: KSRC=DIR BUILD=DIR ACCEL=tcg SMP=2 MEM=1G TIMEOUT=SECONDS; vm/README.md has more."
 
 .PHONY: deps
 deps: ## install the Debian packages that are needed
@@ -37,7 +37,7 @@ have-deps:
 	@vm/deps.sh --check || vm/deps.sh
 
 .PHONY: kernel
-kernel: have-deps ## unpack the host kernel, lay our tree in, build it
+kernel: have-deps ## unpack stock, lay our tree over it, build the kernel
 	@vm/kernel.sh
 
 .PHONY: demo
@@ -67,7 +67,7 @@ fuzz: kernel ## hostile descriptions, modules and writes to sysfs, N=1000 of eac
 	@vm/fuzz.sh
 
 .PHONY: stock-test
-stock-test: kernel ## the host's own livepatch selftests, unmodified
+stock-test: kernel ## the livepatch selftests of stock, unmodified
 	@vm/test.sh stock
 
 .PHONY: coverage
@@ -100,6 +100,10 @@ model: have-deps ## search a model of the consistency protocol, and of each brea
 docs: have-deps ## Documentation/livepatch as HTML; fails on any warning
 	@vm/docs.sh
 
+.PHONY: menuconfig
+menuconfig: kernel ## change the options of the guest kernel, and build it
+	@vm/menuconfig.sh
+
 .PHONY: vm
 vm: kernel ## a root shell in the guest; RUN='command' runs one command
 	@vm/shell.sh '$(subst ','\'',$(value RUN))'
@@ -121,7 +125,7 @@ print-kdir: ## the folder to compile modules against
 	@echo $(BUILD)/kernel
 
 .PHONY: clean
-clean: ## remove what was built, keep the unpacked host
+clean: ## remove what was built, keep the unpacked source
 	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench fuzz \
 		model stress tools log $(notdir $(wildcard vm/config/*)))
 

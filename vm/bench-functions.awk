@@ -1,8 +1,8 @@
 #!/usr/bin/awk -f
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench-functions.awk -v what=old|new|never NAMES: write the functions of the benchmark's modules as
-# C.  Each has a body of its own, or the compiler would make one function of them all.
+# bench-functions.awk -v what=old|new|never NAMES: write the functions of the modules of the
+# benchmark as C. Each has a different body, because the compiler merges equal functions.
 #
 #	old	the functions, each with what it needs to be called from another module
 #	new	what a livepatch puts in their place, and its bench_funcs[]

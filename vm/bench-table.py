@@ -13,8 +13,8 @@ import sys
 from collections import defaultdict
 from statistics import mean, median
 
-# Work, unit, key, functions, threads, bar.  The number of functions is that of the bar; where
-# stock was measured with fewer, so is the row, and says so.
+# Work, unit, key, functions, threads, bar. The number of functions is that of the bar. If stock
+# was measured with fewer, the row has that number.
 COMPARED = (
     ("enable {n} functions of a module", "s", "enable_module", 1000, 0, 1 / 25),
     ("disable {n} functions of a module", "s", "disable_module", 1000, 0, 1 / 300),
@@ -27,6 +27,8 @@ COMPARED = (
     ("longest delay of a fork, transition over {t} threads", "s", "fork_delay", 1, 20000, 1 / 10),
     ("longest delay of another module's load while {n} functions are disabled", "s",
      "load_delay", 1000, 0, 1 / 300),
+    ("disable a patch with {n} module that came after it", "s", "disable_late", 1, 0, 1 / 5),
+    ("disable a patch with {n} modules that came after it", "s", "disable_late", 30, 0, 1 / 50),
     ("replace {n} functions by a patch of none of them", "s", "replace_none", 1000, 0, 1 / 100),
     ("replace {n} functions by a patch of all of them", "s", "replace_all", 1000, 0, 1 / 10),
     ("call, {n} function patched", "instructions", "call_patched", 1, 0, 0.8),
@@ -44,7 +46,7 @@ COMPARED = (
     ("memory per patched function, {n} functions", "bytes", "memory", 2000, 0, 1 / 6),
 )
 
-# Within one kernel: work, the two (key, functions, threads) of the quotient, bar on ours.
+# Ratios within one kernel: work, the two (key, functions, threads), bar for our kernel.
 GROWTH = (
     ("load of a module: under 16 patches of 64 objects, against none", ("other_many", 0, 0),
      ("other_none", 0, 0), 1.1),
@@ -54,18 +56,29 @@ GROWTH = (
      ("insmod_module", 100, 0), 3),
     ("disable: 2,000 functions against 100", ("disable_module", 2000, 0),
      ("disable_module", 100, 0), 3),
+    ("disable: 30 modules that came after the patch against 1", ("disable_late", 30, 0),
+     ("disable_late", 1, 0), None),
+    ("load of another module while a patch with 1 such module is disabled, against before",
+     ("late_load_with", 1, 0), ("late_load_without", 1, 0), 2),
+    ("load of another module while a patch with 30 such modules is disabled, against before",
+     ("late_load_with", 30, 0), ("late_load_without", 30, 0), 2),
+    ("the same beside a kernel thread that spins in cond_resched()",
+     ("late_load_spin_with", 30, 0), ("late_load_spin_without", 30, 0), 2),
     ("transition over 5,000 threads: 1,000 functions against 1", ("pass_module", 1000, 5000),
      ("pass_one", 1, 5000), None),
     ("transition of 1 function: 20,000 threads against 5,000", ("pass_one", 1, 20000),
      ("pass_one", 1, 5000), None),
 )
 
-# What is measured without the other kernel is no more than told.
+# Rows without a ratio to the other kernel.
 BESIDE = (
     ("fork, worst: without a transition", "fork_without", 20000),
     ("fork, worst: with", "fork_with", 20000),
     ("module load, worst: without a disable", "load_without", 0),
     ("module load, worst: with", "load_with", 0),
+    ("insmod to transition = 0 of a patch for {n} modules, beside a kernel thread that spins",
+     "insmod_late_spin", 0),
+    ("disable with these modules, beside that thread", "disable_late_spin", 0),
 )
 
 
@@ -79,7 +92,7 @@ def read_results(path):
             samples[where].append(float(value))
     results = defaultdict(lambda: defaultdict(dict))
     for (where, kernel, turn), values in samples.items():
-        # Stock either ends in its first pass or takes a second more: there is no middle.
+        # Stock either ends in its first pass or takes another second.
         of = mean if where[0].endswith("_one") else median
         results[where][kernel][turn] = of(values)
     return results
@@ -124,7 +137,7 @@ def compare(results, work, unit, key, wanted, threads, bar):
     work = work.format(n=f"{number:,}", t=f"{threads:,}")
     if number != wanted:
         work += f" (the bar is for {wanted:,})"
-    # Nothing against nothing is no progress; something against nothing has no bound.
+    # 0 against 0 is a ratio of 1. A value against 0 has no ratio.
     ratios = [ours[turn] / stock[turn] if stock[turn] else float(ours[turn] > 0) or 1.0
               for turn in sorted(stock)]
     row = make_row(work, unit, stock.values(), ours.values(), ratios, bar)
@@ -185,7 +198,7 @@ def restructured_text(rows):
 
 
 def write_curve(results, path, key, of_threads):
-    """x is the number of threads, or of functions where nobody sleeps beside"""
+    """x is the number of threads, or of functions without sleeping threads"""
     for kernel in ("stock", "ours"):
         with open(f"{path}.{kernel}", "w", encoding="ascii") as out:
             for (name, functions, threads), values in sorted(results.items()):
@@ -211,9 +224,9 @@ def main():
                     sys.exit(f"no results for: {missing}")
     beside = []
     for work, key, threads in BESIDE:
-        for (name, _, beside_threads), values in results.items():
+        for (name, functions, beside_threads), values in results.items():
             if name == key and beside_threads == threads:
-                beside.append((work, {k: median(v.values()) for k, v in values.items()}))
+                beside.append((work.format(n=functions), {k: median(v.values()) for k, v in values.items()}))
 
     for name, form in (("bench.md", markdown), ("bench.rst", restructured_text)):
         with open(f"{folder}/{name}", "w", encoding="utf-8") as out:

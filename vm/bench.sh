@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh: time the stock kernel and ours in turn and compare.  Each round boots either kernel once
-# for each group of steps, because stock needs minutes to disable what a reboot ends in seconds.
-# What klp_bench.c says is gathered in build/bench/results; bench-table.py makes of it the table
-# (bench.md, bench.rst), bench.json and the data of the chart (bench.svg).
+# bench.sh: measure the stock kernel and ours in turn. Each round boots each kernel once per group
+# of steps, because stock needs minutes for disabling what a reboot ends in seconds. The results
+# of klp_bench.c are collected in build/bench/results. bench-table.py makes the table (bench.md,
+# bench.rst), bench.json and the data of the chart (bench.svg) from them.
 #
-# QUICK=1: one round, and fewer functions where stock is slow.  ROUNDS: their number.  ONLY='calls
-# crowd': only these groups, and only the rows that can be made of them.
+# QUICK=1: one round, and fewer functions where stock is slow. ROUNDS: number of rounds.
+# ONLY='calls crowd': only these groups and their rows.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -16,8 +16,8 @@ BENCH=$BUILD/bench
 SOURCE=$TOP/tools/testing/selftests/livepatch/bench
 FUNCTIONS=2000			# of bench_target
 VMLINUX=1000
-# Of the kernel proper: what has no work while nobody uses the network or adds a device.  What
-# is called all the same is found by tracing, and bench_vmlinux warns of the rest.
+# Functions of vmlinux that are not called without network traffic and new devices. A trace finds
+# those that are called nevertheless, and bench_vmlinux warns about the rest.
 UNUSED='tcp_* udp_* inet_* ip_* fib_* btf_* pci_* pnp_*'
 
 if [ -n "$QUICK" ]; then
@@ -27,8 +27,8 @@ else
 fi
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS=$rounds is not a number of rounds"
 
-# guest KERNEL NAME LIMIT COMMAND [OPTION...]: its output is on stdout.  Both kernels see the same
-# processor, and nobody's TIMEOUT, KERNEL_ARGS or SMP.
+# guest KERNEL NAME LIMIT COMMAND [OPTION...]: run the command in a guest and print its output.
+# Both kernels get the same processor, without TIMEOUT, KERNEL_ARGS or SMP of the user.
 guest()
 {
 	local kernel=$1 name=$2 limit=$3 command=$4 options=()
@@ -39,14 +39,12 @@ guest()
 		"$VM/guest.sh" -n "bench-$kernel-$name" -t "$limit" "${options[@]}" "$@" -- "$command"
 }
 
-# Modules and the program, for either kernel.
-build()
+# Build the modules and the program, for one of the kernels.
+# create_functions DIR: create the sources with the functions to patch
+create_functions()
 {
-	local kernel=$1 dir=$BENCH/$1 i
+	local dir=$1 i
 
-	rm -rf "$dir"
-	mkdir -p "$dir"
-	cp "$SOURCE"/{Makefile,*.[ch]} "$dir"
 	seq 0 $((FUNCTIONS - 1)) | sed 's/^/bench_fn_/' >"$dir/names"
 	"$VM/bench-functions.awk" -v what=old "$dir/names" >"$dir/bench_functions.h"
 	"$VM/bench-functions.awk" -v what=new "$dir/names" >"$dir/bench_new.h"
@@ -56,12 +54,15 @@ build()
 		printf '#define BENCH_NUMBER %d\n#include "bench_many.h"\n' "$i" \
 			>"$dir/bench_many_$i.c"
 	done
-	gcc -O2 -Wall -o "$dir/klp_bench" "$SOURCE/klp_bench.c"
-	kmake M="$dir" modules
 }
 
-# What a kernel can trace of UNUSED, and what of that is called while modules and processes come
-# and go.
+build()
+{
+	build_modules "$SOURCE" "$BENCH/$1" klp_bench create_functions "$BENCH/$1"
+}
+
+# List the functions of UNUSED that a kernel can trace, and those that are called while modules
+# are loaded and processes start.
 list_unused()
 {
 	guest "$1" list 120 "cd /sys/kernel/tracing && set -f &&
@@ -73,7 +74,7 @@ list_unused()
 		sed -n 's/^.*: \\([a-z0-9_]*\\) <-.*/is \\1/p' trace | sort -u"
 }
 
-# Names that either kernel has once, can trace, and does not call.
+# Select names that are unique and traceable in both kernels and are not called.
 choose_unused()
 {
 	local kernel
@@ -104,16 +105,19 @@ object_folder()
 	echo "$KOBJ"
 }
 
-# plan KERNEL: a line for each guest of a round: name, memory, time limit, - or an option of
-# guest.sh, steps of klp_bench.  What is left enabled at the end would take stock minutes to disable.
+# plan KERNEL: print a line for each guest of a round: name, memory, time limit, - or an option of
+# guest.sh, steps of klp_bench. Patches are left enabled at the end: stock would need minutes to
+# disable them.
 plan()
 {
-	local slow=1000 crowd=1000 times=5 one=10 long=y left=''
+	local slow=1000 crowd=1000 times=5 one=10 long=y left='' late=''
 
 	if [ -n "$QUICK" ]; then
 		slow=100 crowd=400 times=2 one=5 left=enable:vmlinux:1000
 		[ "$1" = stock ] && long=''
 	fi
+	# With the spinner, stock holds klp_mutex for minutes.
+	[ "$1" = ours ] && late="spin:1 late:1:$one late:30:$times"
 	cat <<-EOF
 	functions 1G 1800 - both:one:1:$one both:module:1 both:module:10 both:module:100 \
 		${long:+both:module:300 both:module:1000 both:module:2000} memory:2000
@@ -122,11 +126,13 @@ plan()
 	threads 1G 900 - threads:100 both:one:1:$times threads:1000 both:one:1:$times \
 		threads:5000 both:one:1:$times enable:module:1000
 	crowd 2G 1800 - threads:20000 both:one:1:$times fork:$times enable:module:$crowd
+	late 1G 1800 - late:1:$one late:10:$times ${long:+late:30:$times} $late
 	calls 1G 1800 -c many:$one calls:1 calls:1000
 	EOF
 }
 
-# run_guests ROUND KERNEL: results go to the file of results with round and kernel before them
+# run_guests ROUND KERNEL: append the results to the file of results, after the round and the
+# kernel
 run_guests()
 {
 	local name limit option steps start log=$BENCH/guest.out
@@ -157,7 +163,7 @@ if [ "$modules_of" != "$(cat "$BENCH/.stamp" 2>/dev/null)" ]; then
 	for kernel in stock ours; do
 		(
 			[ $kernel = stock ] && use_stock
-			export -f build kmake
+			export -f build create_functions build_modules kmake
 			export LINUX KOBJ BENCH SOURCE VM FUNCTIONS
 			run_step "bench-$kernel" "building modules for $kernel" \
 				bash -ec "build $kernel"

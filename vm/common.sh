@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Sourced by every script in vm/: where things are, and how to speak to the user.
+# Sourced by each script in vm/: paths and messages.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 case "${BUILD:=build}" in
@@ -9,8 +9,14 @@ case "${BUILD:=build}" in
 *)	BUILD=$TOP/$BUILD ;;
 esac
 
-# VARIANT in the environment names another kernel of ours: one with the options of vm/config/VARIANT
-# as well, and a folder of its own for all that is built and logged.
+# -h prints the comment at the top of the script.
+if [ "${1-}" = -h ]; then
+	sed -n '4,${/^#/!q;s/^# \{0,1\}//p;}' "$0"
+	exit
+fi
+
+# VARIANT in the environment selects a kernel with the options of vm/config/VARIANT. It has a
+# directory of its own for its build and its logs.
 [ -z "$VARIANT" ] || [ -e "$TOP/vm/config/$VARIANT" ] || {
 	echo "there is no VARIANT $VARIANT in vm/config" >&2
 	exit 1
@@ -19,8 +25,8 @@ esac
 # shellcheck disable=SC2034 # used by those that source this file
 {
 	VM=$TOP/vm
-	LINUX=$BUILD/linux		# the host's source with our tree laid in
-	PRISTINE=$BUILD/pristine	# the host's own copies of all that we lay over
+	LINUX=$BUILD/linux		# the stock source with our tree laid over it
+	PRISTINE=$BUILD/pristine	# the stock files that our tree replaces
 	KHOME=$BUILD${VARIANT:+/$VARIANT}	# what belongs to one kernel
 	KOBJ=$KHOME/kernel		# the kernel's object folder
 	ROOT=$KHOME/root		# where modules_install puts our modules
@@ -29,7 +35,7 @@ esac
 	STAMP=$KHOME/kernel.stamp	# what the kernel was last built from
 }
 
-# use_stock: all of these, for the host's own kernel, which only `make bench` needs
+# use_stock: set these paths for the stock kernel, which only `make bench` uses
 # shellcheck disable=SC2034
 use_stock()
 {
@@ -40,10 +46,11 @@ use_stock()
 	STAMP=$BUILD/stock/kernel.stamp
 }
 
-# The make that started us has flags and a job server that are none of the kernel build's business.
+# The make that runs this script has flags and a job server that the build of the kernel must not
+# use.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-# Sorting and matching must not depend on the user's language.
+# Sorting and matching must not depend on the language of the user.
 export LC_ALL=C.UTF-8
 
 die()
@@ -57,15 +64,15 @@ case "$TOP$BUILD" in
 	die "a path with blanks or colons is more than the kernel's build takes: $TOP $BUILD" ;;
 esac
 
-# idle_option: for guest.sh.  A kernel that lets go of its objects seconds late, to find out who cannot
-# wait, makes every rmmod wait: such time need not be sat out.
+# idle_option: print an option for guest.sh. On a kernel that releases kobjects seconds late, each
+# rmmod waits. The clock of its guest skips idle time.
 idle_option()
 {
 	grep -qs '^CONFIG_DEBUG_KOBJECT_RELEASE=y' "$KOBJ/.config" && echo -w
 }
 
-# own_scripts: the names of our tests.  The stock suite's lie beside ours and are called test-*.sh; what
-# cannot be executed is a library.
+# own_scripts: print the names of the tests of this project. Those of stock are called test-*.sh.
+# Files that are not executable are libraries.
 own_scripts()
 {
 	local script
@@ -75,14 +82,14 @@ own_scripts()
 	done
 }
 
-# elapsed SECONDS: as people write it
+# elapsed SECONDS: print a duration in minutes and seconds
 elapsed()
 {
 	printf '%dm%02ds' $(($1 / 60)) $(($1 % 60))
 }
 
-# Nobody else may change the build folder until this script ends.  The descriptor is closed for
-# what outlives a step (see run_step), or a forgotten child would keep the lock.
+# Lock the build directory until the script ends. The descriptor is closed for children of
+# run_step, or a child that outlives its step would keep the lock.
 lock_build()
 {
 	mkdir -p "$BUILD" "$LOG"
@@ -93,8 +100,8 @@ lock_build()
 }
 
 # run_step NAME TITLE COMMAND...: run the command with its output in log/NAME.log and show one
-# line that moves (a plain line every 30 s where there is no terminal).  When it fails the last
-# 30 lines of the log are shown and the script ends.
+# progress line (a line every 30 s without a terminal). After an error print the last 30 lines of
+# the log and exit.
 run_step()
 {
 	local title=$2 log=$LOG/$1.log start=$SECONDS said=$SECONDS pid rc=0 count
@@ -102,7 +109,7 @@ run_step()
 
 	mkdir -p "$LOG"
 	: >"$log"
-	# A process group of its own: one signal then ends make and all its children.
+	# A separate process group: one signal ends make and all its children.
 	setsid "$@" >"$log" 2>&1 9>&- </dev/null &
 	pid=$!
 	trap 'kill -- -$pid 2>/dev/null; echo; exit 130' INT TERM HUP
@@ -129,7 +136,7 @@ run_step()
 	[ -t 1 ] && printf '\r'
 	if [ "$rc" -ne 0 ]; then
 		printf '%-30s FAILED  %s\n' "$title" "$(elapsed $((SECONDS - start)))"
-		# With several jobs at work the reason may be far above the end.
+		# With several jobs the error may be far above the end.
 		grep -m 8 -E '(^|[ :])(fatal )?error[ :]' "$log"
 		echo "--- the last lines of $log:"
 		tail -n 30 "$log"
@@ -139,11 +146,25 @@ run_step()
 		"$(elapsed $((SECONDS - start)))" "$([ -t 1 ] && printf '\033[K')"
 }
 
-# make in the kernel's object folder.  ccache keeps what it has compiled across `make clean`;
-# relative paths let another checkout use it too.
+# Run make in the object directory of the kernel. ccache keeps compiled files after `make clean`.
+# Relative paths make them valid in other checkouts.
 kmake()
 {
 	make -C "$LINUX" O="$KOBJ" -j"$(nproc)" CC="ccache gcc" HOSTCC="ccache gcc" \
 		LOCALVERSION= KBUILD_BUILD_USER=livepatch KBUILD_BUILD_HOST=guest "$@"
+}
+
+# build_modules SOURCE DIR PROGRAM [COMMAND...]: copy the modules of SOURCE to DIR and build them,
+# and the program SOURCE/PROGRAM.c. The command creates further sources in DIR before.
+build_modules()
+{
+	local source=$1 dir=$2 program=$3
+
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp "$source"/{Makefile,*.[ch]} "$dir"
+	"${@:4}"
+	gcc -O2 -Wall -pthread -o "$dir/$program" "$source/$program.c"
+	kmake M="$dir" modules
 }
 export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# coverage.py COUNTS TREE REASONS: print which share of the lines and branches that gcovr has counted
-# has run, and each line that has not with the reason why.  Fails when a share is below its bar,
-# when a line has no reason, and when a reason has no line.
+# coverage.py COUNTS TREE REASONS: print the shares of executed lines and branches from gcovr, and
+# each line that was not executed with its reason. Fails if a share is below its bar, a line has
+# no reason, or a reason has no line.
 
 import collections
 import json
@@ -35,7 +35,7 @@ def read_reasons(path):
 
 
 def functions_of(source):
-    """For each line the function that it stands in. gcov does not tell of those that are inlined."""
+    """Map each line to its function. gcov has no inlined functions."""
     name = '-'
     for line in source:
         begin = re.match(r'[A-Za-z][^(=;]*?(\w+)\(', line)

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# coverage.sh: build the kernel that counts what runs of kernel/livepatch/, run all tests on it, ours
-# and the stock suite, and print which share of lines and branches they have run.  coverage.py says
-# whether that is enough; coverage.reasons why a line has not run.
+# coverage.sh: build the kernel that counts executed lines of kernel/livepatch/, run all tests,
+# and print the shares of executed lines and branches. coverage.py checks the bars.
+# coverage.reasons has the reason for each line that is not executed.
 
 VARIANT=coverage
 export VARIANT
@@ -12,7 +12,7 @@ export VARIANT
 
 COUNTS=$KHOME/counts
 
-# collect SUITE: make of its counts what gcovr can add up
+# collect SUITE: convert its counts to a file that gcovr can merge
 collect()
 {
 	local dir=$COUNTS/$1 count
@@ -23,13 +23,13 @@ collect()
 	for count in "$dir"/*.gcda; do
 		cp "$KOBJ/kernel/livepatch/$(basename "$count" .gcda).gcno" "$dir" || exit
 	done
-	# Paths in there begin where the compiler ran.
+	# The paths are relative to the directory of the compiler.
 	(cd "$KOBJ" && gcovr --root "$LINUX" --filter "$LINUX/kernel/livepatch/" \
 		--gcov-ignore-parse-errors --json "$dir.json" "$dir") || exit
 }
 
 "$VM/kernel.sh" || exit
-# Results of a run before this one may be looked at again.
+# AGAIN uses the results of an earlier run.
 if [ -z "$AGAIN" ]; then
 	"$VM/test.sh" own stock || exit
 fi

@@ -1,21 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo-guest.sh: the story, told inside the guest.  Each step says in plain words what is done and
-# what must come of it, then shows what came of it; the first that does not come true ends it.
+# demo-guest.sh: the demo, inside the guest. Each step prints what is done, and then the actual
+# result. The first wrong result ends the demo.
 
 step=0
 fix=livepatch_story_fix
 patch=/sys/kernel/livepatch/$fix
 
-# say TEXT: the next step
+# say TEXT: print the next step
 say()
 {
 	step=$((step + 1))
 	printf '%2d. %s\n' $step "$*"
 }
 
-# see WHAT IT MUST_BE: show it, and stop the story when it is something else
+# see WHAT IT MUST_BE: print a result, and end the demo if it is wrong
 see()
 {
 	if [ "$2" = "$3" ]; then
@@ -23,14 +23,14 @@ see()
 		return
 	fi
 	printf '      %-36s %-29s FAILED\n' "$1" "$2"
-	printf '      %-36s %s\n' "it should be" "$3"
+	printf '      %-36s %s\n' "expected" "$3"
 	echo
-	echo "The demo ends here: step $step is not as told.  The kernel's last words:"
+	echo "The demo has failed in step $step. The last lines of the kernel log:"
 	dmesg | tail -n 15
 	exit 1
 }
 
-# callbacks LINE...: exactly these have been called since the last time we asked
+# callbacks LINE...: check the callbacks that have run since the last check
 callbacks()
 {
 	local now line expected
@@ -42,8 +42,9 @@ callbacks()
 	fi
 	for line in "$@"; do
 		case "$line" in
-		*' says '*)
-			see "${line% says *}" "says ${line#* says }" "says ${line#* says }" ;;
+		*' returns '*)
+			see "${line% returns *}" "returns ${line#* returns }" \
+				"returns ${line#* returns }" ;;
 		*)	see "$line" "is called" "is called" ;;
 		esac
 	done
@@ -51,7 +52,7 @@ callbacks()
 }
 told=0
 
-# reach FILE VALUE: wait until it says so, for a while
+# reach FILE VALUE: wait for the value, with a time limit
 reach()
 {
 	local i
@@ -68,51 +69,51 @@ say "A module with a bug."
 modprobe livepatch_story_sum
 see "cat /proc/story_sum" "$(cat /proc/story_sum)" "2 + 2 = 5"
 
-say "A task reads it and falls asleep in the middle of the faulty function."
+say "A task reads it and sleeps in the middle of the faulty function."
 echo 1 >$sum/doze
 cat /proc/story_sum >/run/slow 2>&1 &
 reader=$!
 reach $sum/sleepers 1
 see "tasks asleep in it" "$(cat $sum/sleepers)" 1
 
-say "The livepatch is loaded.  The sleeper holds its transition open:"
-echo "    it is still in the old code, while all others already use the new."
+say "Load the livepatch. The sleeping task blocks its transition:"
+echo "    the task is in the old code, while all others use the new one."
 modprobe $fix
 callbacks "pre_patch    livepatch_story_sum"
 see "cat /proc/story_sum, by a new task" "$(cat /proc/story_sum)" "2 + 2 = 4"
 see "the livepatch's transition" "$(cat $patch/transition)" 1
 
-say "The sleeper wakes, and ends what it began.  Only now comes post_patch."
+say "Wake the task, which completes the old function. Then post_patch runs."
 echo 0 >$sum/doze
 wait $reader
-see "what the sleeper has read" "$(cat /run/slow)" "2 + 2 = 5"
+see "text that the task has read" "$(cat /run/slow)" "2 + 2 = 5"
 reach $patch/transition 0
 see "the livepatch's transition" "$(cat $patch/transition)" 0
 callbacks "post_patch   livepatch_story_sum"
 
-say "The livepatch names a second module.  It is mended while it loads."
+say "Load a second module that the livepatch names. It is patched before its init."
 modprobe livepatch_story_product
 callbacks "pre_patch    livepatch_story_product" "post_patch   livepatch_story_product"
 see "cat /proc/story_product" "$(cat /proc/story_product)" "2 * 3 = 6"
 
-say "It goes again, and pre_patch refuses to have it back: veto = 16, EBUSY."
+say "Unload it and load it again. pre_patch refuses it: veto = 16, EBUSY."
 rmmod livepatch_story_product
 callbacks "pre_unpatch  livepatch_story_product" "post_unpatch livepatch_story_product"
 echo 16 >/sys/module/$fix/parameters/veto
 see "modprobe livepatch_story_product" \
 	"$(modprobe livepatch_story_product 2>&1 | sed 's/.*: //')" "Device or resource busy"
-callbacks "pre_patch    livepatch_story_product says no (-16)"
+callbacks "pre_patch    livepatch_story_product returns -16"
 echo 0 >/sys/module/$fix/parameters/veto
 
-say "The livepatch is disabled: unpatching mirrors patching."
+say "Disable the livepatch: unpatching mirrors patching."
 echo 0 >$patch/enabled
 reach $patch/enabled ""
 callbacks "pre_unpatch  livepatch_story_sum" "post_unpatch livepatch_story_sum"
 see "cat /proc/story_sum" "$(cat /proc/story_sum)" "2 + 2 = 5"
 
-say "Everything goes."
+say "Unload all modules."
 rmmod $fix livepatch_story_sum
-see "modules of the story left" "$(grep -c livepatch_story /proc/modules)" 0
+see "modules of the demo left" "$(grep -c livepatch_story /proc/modules)" 0
 
 echo
-echo "The demo is over: all $step steps were as told."
+echo "The demo is complete: all $step steps had the expected results."

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo.sh: boot the guest and tell the story of one livepatch.
+# demo.sh: boot the guest and run the demo.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"

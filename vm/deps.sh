@@ -14,7 +14,7 @@ if ! command -v dpkg-query >/dev/null; then
 fi
 
 wanted=$(sed '/^#/d; /^$/d' "$VM/packages")
-# The user's own tree takes the place of the source package.
+# KSRC replaces the source package.
 [ -n "$KSRC" ] && wanted=$(grep -v '^linux-source' <<<"$wanted")
 
 # shellcheck disable=SC2086 # a list of words, here and below
@@ -38,7 +38,7 @@ export DEBIAN_FRONTEND=noninteractive
 mkdir -p "$LOG"
 apt_get()
 {
-	# No stdin: apt must never wait for an answer.
+	# No stdin: apt must not wait for an answer.
 	apt-get -q "$@" </dev/null >>"$LOG/deps.log" 2>&1 && return
 	tail -n 30 "$LOG/deps.log"
 	die "apt-get $1 failed; the whole of it is in $LOG/deps.log"

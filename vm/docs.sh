@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# docs.sh: build Documentation/livepatch and our file of Documentation/ABI with the host's own
-# Sphinx rules into build/docs.  Whatever they complain of is a failure.  Needs no kernel.
+# docs.sh: build Documentation/livepatch and our file of Documentation/ABI with the Sphinx rules
+# of stock into build/docs. Any warning is an error. Needs no kernel.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=vm/house.sh
-. "$VM/house.sh"
+# shellcheck source=vm/tree-files.sh
+. "$VM/tree-files.sh"
 
 DOCS=$BUILD/docs
 ABI=Documentation/ABI/testing/sysfs-kernel-livepatch
 COMPLAINTS=$LOG/docs.complaints
 bad=0
 
-# The host's rules as `make htmldocs` in a kernel tree runs them.
+# Run the rules of stock as `make htmldocs` does.
 html()
 {
 	make -C "$LINUX" O="$DOCS/obj" BUILDDIR="$DOCS" SPHINXDIRS=livepatch htmldocs \
@@ -23,7 +23,7 @@ html()
 	return 1
 }
 
-# The host makes one page of its whole Documentation/ABI, which takes minutes; ours is one file.
+# Stock makes one page of the whole Documentation/ABI, which takes minutes. Build only our file.
 abi()
 {
 	local tree=$DOCS/abi-source
@@ -38,7 +38,7 @@ abi()
 export -f html abi
 export LINUX DOCS ABI COMPLAINTS
 
-# Files that the text speaks of and that the tree does not have.  Names with * are globs.
+# Print the files that the text names and that do not exist in the tree. Names with * are globs.
 dead_paths()
 {
 	local page path dirs='arch|Documentation|drivers|fs|include|kernel|lib|mm|net|samples|tools'
@@ -51,19 +51,19 @@ dead_paths()
 	done
 }
 
-"$VM/host.sh" || exit
+"$VM/stock-source.sh" || exit
 lock_build
-"$VM/lay-in.sh" "$LINUX" "$PRISTINE" >"$LOG/lay-in.log" ||
-	{ cat "$LOG/lay-in.log"; exit 1; }
+"$VM/overlay.sh" "$LINUX" "$PRISTINE" >"$LOG/overlay.log" ||
+	{ cat "$LOG/overlay.log"; exit 1; }
 pages=$(our_files Documentation)
 
-# Sphinx is silent about pages that it does not read again.
+# Sphinx repeats no warnings about pages that it does not read again.
 rm -rf "$DOCS"
 mkdir -p "$DOCS"
 run_step docs "building the documentation" bash -c html
 run_step docs-abi "building the ABI page" bash -c abi
 
-# The name of the theme is all that a clean run says.
+# The only line of a clean run is the name of the theme.
 if grep -v '^Using [a-z_]* theme$' "$COMPLAINTS"; then
 	bad=1
 fi

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# faults.sh: boot a kernel with fault injection and have klp_faults fail every allocation and every
-# call of the livepatch core that can fail, one in each run.
+# faults.sh: boot a kernel with fault injection. klp_faults makes each allocation and each call of
+# the livepatch core that can fail do so, one in each run.
 #
-# ONLY='enable,disable below': only these paths.  KINDS: of s (slab), p (pages), c (calls) only
-# these; with v as well the stack of each allocation that fails is on the console, which then fails
-# the target.  QUICK=1: of the calls that are made for each task, only the first ones.
+# ONLY='enable,disable below': only these paths. KINDS: only s (slab), p (pages) or c (calls). v
+# prints the stack of each failed allocation on the console, which fails the target. QUICK=1: only
+# the first ones of calls that are made for each task.
 
 export VARIANT=faults
 # shellcheck source=vm/common.sh
@@ -16,10 +16,11 @@ FAULTS=$KHOME/faults
 SOURCE=$TOP/tools/testing/selftests/livepatch/faults
 MKRELA=$TOP/tools/testing/selftests/livepatch/klp_mkrela.c
 
-# range OBJECT...: START END of the text of these objects in vmlinux, which must be in one piece
+# range OBJECT...: print START and END of the text of these objects in vmlinux, which must be
+# contiguous
 range()
 {
-	# A weak one stands elsewhere in vmlinux, if something else has defined it.
+	# The definition of a weak symbol may be elsewhere.
 	objdump -t "$@" | awk '/ F \.text\t/ && $2 != "w" { print $NF }' >"$FAULTS/names"
 	[ -s "$FAULTS/names" ] || return
 	awk '
@@ -27,7 +28,7 @@ range()
 		$2 !~ /^[tTwW]$/ { next }
 		{ lines++; address[lines] = $1; name[lines] = $3 }
 		END {
-			# The first piece of so many symbols in which all of the names are.
+			# Find the first range of symbols that contains all names.
 			for (end = 1; end <= lines; end++) {
 				if (left[name[end]]-- > 0)
 					found++
@@ -42,7 +43,7 @@ range()
 		}' "$FAULTS/names" "$KOBJ/System.map"
 }
 
-# What the core calls of other objects, or across its own.
+# List the calls of the core to other objects, or between its own.
 list_callees()
 {
 	objdump -dr "${core_objects[@]}" | awk '
@@ -57,7 +58,7 @@ list_callees()
 		}' | sort -u
 }
 
-# Every callee is in the table, and what the table has made to fail is called.
+# Check that each callee is in the table, and that each entry is a callee.
 check_callees()
 {
 	local name value rest callee missing=''
@@ -84,12 +85,8 @@ build()
 {
 	local module
 
-	rm -rf "$FAULTS/modules"
-	mkdir -p "$FAULTS/modules"
-	cp "$SOURCE"/{Makefile,*.[ch]} "$FAULTS/modules"
-	gcc -O2 -Wall -o "$FAULTS/klp_faults" "$SOURCE/klp_faults.c"
+	build_modules "$SOURCE" "$FAULTS/modules" klp_faults
 	gcc -O2 -Wall -o "$FAULTS/klp_mkrela" "$MKRELA"
-	kmake M="$FAULTS/modules" modules
 	for module in faults_patch faults_part; do
 		"$FAULTS/klp_mkrela" "$FAULTS/modules/$module.ko" "$FAULTS/modules/$module.new"
 		mv "$FAULTS/modules/$module.new" "$FAULTS/modules/$module.ko"
@@ -98,10 +95,10 @@ build()
 
 mkdir -p "$FAULTS"
 start=$SECONDS
-export -f build kmake
+export -f build build_modules kmake
 export LINUX KOBJ FAULTS SOURCE MKRELA
 run_step faults-modules "building modules" bash -ec build
-# Not what lies beside them and goes into modules.
+# Only the objects of the core, not those of modules.
 mapfile -t core_objects < <(ar t "$KOBJ/kernel/livepatch/built-in.a")
 check_callees
 core=$(range "${core_objects[@]}") || die "the text of the core is not in one piece"
@@ -112,7 +109,7 @@ paths=
 IFS=, read -ra only <<<"$ONLY"
 [ -z "$ONLY" ] || paths=$(printf ' %q' "${only[@]}")
 "$VM/guest.sh" -n faults -t 14400 -- \
-	"$FAULTS/klp_faults $FAULTS/modules $SOURCE/callees $core $kmemleak $kinds$paths"
+	"$FAULTS/modules/klp_faults $FAULTS/modules $SOURCE/callees $core $kmemleak $kinds$paths"
 rc=$?
 echo "faults: $(elapsed $((SECONDS - start)))"
 [ "$rc" -eq 0 ]

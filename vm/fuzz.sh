@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fuzz.sh: hostile input for the core in one guest, see klp_fuzz.c.  N: how many descriptions and
-# how many livepatch modules; T: seconds of junk for the files in sysfs; SEED: what all of it is made
-# of, a new one by default.
+# fuzz.sh: malformed input for the core in one guest, see klp_fuzz.c. N: number of descriptions
+# and of livepatch modules. T: seconds of malformed writes to sysfs. SEED: seed of the random
+# numbers, a new one by default.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -20,17 +20,13 @@ build()
 {
 	local installed
 
-	rm -rf "$FUZZ"
-	mkdir -p "$FUZZ"
-	cp "$SELFTESTS"/fuzz/{Makefile,*.[ch]} "$FUZZ"
-	gcc -O2 -Wall -o "$FUZZ/klp_fuzz" "$SELFTESTS/fuzz/klp_fuzz.c"
-	kmake M="$FUZZ" modules
+	build_modules "$SELFTESTS/fuzz" "$FUZZ" klp_fuzz
 	installed=$(find "$ROOT/lib/modules" -name test_klp_target.ko)
 	cp "$installed" "$FUZZ"
 	gcc -O2 -Wall -o "$FUZZ/klp_mkrela" "$SELFTESTS/klp_mkrela.c"
 	"$FUZZ/klp_mkrela" "${installed%/*}/test_klp_rela.ko" "$FUZZ/rela.ko"
 }
-export -f build kmake
+export -f build build_modules kmake
 export FUZZ SELFTESTS LINUX KOBJ ROOT
 
 lock_build

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The guest's first process.  The root is the running system's, read-only over 9p: put a writable
-# overlay on it, mount what a system has, run the one command, say how it ended, power off.
-# KLP_RUN comes from the kernel's command line.
+# The first process of the guest. The root file system is that of the running system, read-only
+# over 9p. Mount a writable overlay over it and the usual file systems, run the command, report
+# its status, and power off. KLP_RUN is passed on the command line of the kernel.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# QEMU runs with -no-reboot: a restart ends it, and at once.
+# QEMU runs with -no-reboot: a restart ends it immediately.
 power_off()
 {
 	echo b >/proc/sysrq-trigger
@@ -16,7 +16,7 @@ power_off()
 	done
 }
 
-# A shell that cannot go on is better heard than seen as a panic of init.
+# Report the error of this script: otherwise only a panic of init would be visible.
 give_up()
 {
 	echo "guest-init: $*" >/dev/console
@@ -26,6 +26,8 @@ give_up()
 if [ "$1" != second ]; then
 	mount -n -t proc proc /proc || exit 1
 	mount -n -t devtmpfs dev /dev || exit 1
+	# vm/guest.sh repeats a boot that does not reach this line.
+	echo "<4>guest-init: running" >/dev/kmsg
 	mount -n -t tmpfs upper /tmp || give_up "no tmpfs"
 	mkdir /tmp/upper /tmp/work /tmp/root
 	mount -n -t overlay root /tmp/root -o lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work ||
@@ -50,7 +52,7 @@ mount -t tracefs tracefs /sys/kernel/tracing
 mount -t bpf bpf /sys/fs/bpf
 mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
-# What the running system keeps in these is none of the guest's business, unless we live there.
+# Hide the files of the running system in these, unless the project is there.
 for dir in /run /tmp; do
 	case "$KLP_DIR/ $KLP_BUILD/" in
 	"$dir"/* | *" $dir"/*)	;;
@@ -63,10 +65,10 @@ done
 mkdir -p /lib/modules
 mount --bind "$KLP_MODULES" /lib/modules
 command -v ip >/dev/null && ip link set lo up
-# From here on the console is a record of what the kernel says; debug messages are too many.
+# From now on the console has the messages of the kernel, without those for debugging.
 echo 7 >/proc/sys/kernel/printk
 
-# port NAME: the device QEMU calls so
+# port NAME: print the device that QEMU gives this name
 port()
 {
 	local dir
@@ -86,26 +88,26 @@ status=$(port status)
 
 if [ -n "$KLP_TTY" ]; then
 	exec </dev/hvc0 >/dev/hvc0 2>&1
-	# The terminal at the other end makes the carriage returns.
+	# The terminal at the other end adds carriage returns.
 	stty sane -onlcr rows "$KLP_ROWS" columns "$KLP_COLUMNS"
 	if [ -n "$KLP_COMMAND" ]; then
 		setsid --ctty --wait env "${env[@]}" bash -c "$KLP_COMMAND"
 	else
 		echo "Linux $(uname -r), a root shell. Modules: /lib/modules/$(uname -r)"
 		echo "Nothing you write outlives the guest. exit or Ctrl-C ends it."
-		# The user's own start-up files take long in here, and may want a network.
+		# The start-up files of the user may be slow, and may need a network.
 		setsid --ctty --wait env "${env[@]}" 'PS1=guest:\w# ' bash --norc -i
 	fi
 	rc=$?
 else
-	# A pipe, because commands open /dev/stdout again, which a port does not allow.
+	# A pipe, because commands may open /dev/stdout again, which a port does not allow.
 	output=$(port output)
 	mkfifo /run/output
 	cat </run/output >"$output" &
 	cat=$!
 	setsid --wait env "${env[@]}" bash -c "$KLP_COMMAND" </dev/null >/run/output 2>&1
 	rc=$?
-	# What the command left behind may hold the pipe for ever.
+	# Processes that the command has left may keep the pipe open.
 	for ((i = 0; i < 30; i++)); do
 		kill -0 $cat 2>/dev/null || break
 		sleep 0.1

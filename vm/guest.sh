@@ -1,19 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] [-w] COMMAND: boot our kernel, run COMMAND (a line of
-# bash) in it from this folder as root, give its output and its exit status.
+# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] [-w] COMMAND: boot our kernel and run COMMAND (a
+# line of bash) in it as root, in this directory. Prints its output and returns its status.
 #
-#	-n NAME		what the logs are called: build/log/NAME.console
-#	-t SECONDS	the time limit; TIMEOUT in the environment goes before it
+#	-n NAME		name of the logs: build/log/NAME.console
+#	-t SECONDS	time limit, unless TIMEOUT in the environment has another one
 #	-i		attach the terminal
-#	-s		boot the host's own kernel, that of kernel.sh --stock
+#	-s		boot the stock kernel, built by kernel.sh --stock
 #	-c		one processor whose clock counts one nanosecond for each instruction
-#	-w		the same clock, any number of processors: time in which none of them has
-#			anything to do passes at once
+#	-w		the same clock, any number of processors: idle time is skipped
 #
-# Status 124: out of time; 125: the guest ended without saying how the command ended; 126: the
-# kernel reported something.  In each case what the console said is shown.
+# Status 124: time limit; 125: the guest ended without the status of the command; 126: the kernel
+# has reported something. In each case the console is shown. A guest that dies before its first
+# process runs is booted once more, and the console of the first boot is kept as
+# build/log/NAME.console.died.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -36,19 +37,19 @@ limit=${TIMEOUT:-$limit}
 
 [ -e "$BZIMAGE" ] || die "there is no kernel yet: run make kernel"
 
-# With several threads QEMU 7.2 now and then delivers a breakpoint of text patching late, which
-# kills the guest; stock kernels too.
+# With several threads, QEMU 7.2 sometimes delivers a breakpoint of text patching late, which
+# kills the guest, also with stock kernels.
 accel=${ACCEL:-tcg}
 [ -n "$count$warp" ] && accel=tcg
 [ -n "$count" ] && SMP=1
 [ "$accel" = tcg ] && accel=tcg,thread=single
 
-# What watches every byte takes memory for that.  Where each allocation leaves a trace of its stack,
-# ACPI would take minutes to route the interrupts of PCI devices, which the chipset does as well.
+# KASAN needs memory. When each allocation records its stack, ACPI takes minutes to route the
+# interrupts of PCI devices, which the chipset does as well.
 memory=1G debug=''
 grep -qs '^CONFIG_K[AC]SAN=y' "$KOBJ/.config" && memory=3G debug=pci=noacpi
 
-# Two guests of one name (two terminals) must not share their files.
+# Two guests of one name must not share files.
 mkdir -p "$LOG"
 exec 8>"$LOG/.$name.lock"
 flock -n 8 || name=$name-$$
@@ -69,17 +70,17 @@ mkdir -p "$run"
 	[ -n "$tty" ] && stty size | sed 's/\(.*\) \(.*\)/KLP_ROWS=\1 KLP_COLUMNS=\2/'
 } >"$run/env"
 
-# The emulated time stamp counters agree, which Linux does not believe of its own accord.
-# Errors show at once; the rest of the boot is not worth a serial line's time.  guest-init raises
-# the level for what follows.
+# The emulated time stamp counters are synchronized, which Linux does not detect. On a busy
+# machine the emulated timer may be too late for the check of its interrupt. Errors are shown
+# immediately. Other messages of the boot are left out, because the serial line is slow.
+# guest-init raises the level.
 append="console=ttyS0 loglevel=5 panic=-1 oops=panic root=hostfs rootfstype=9p"
 append+=" rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro"
-append+=" tsc=reliable watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $debug $KERNEL_ARGS"
+append+=" tsc=reliable no_timer_check watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $debug $KERNEL_ARGS"
 
-# Nothing that needs another machine or its operator: no network, no display, no disks.  The two
-# network cards are wired to each other and to nothing else; their driver is a module that is loaded
-# only by whoever wants it.
-# shellcheck disable=SC2054 # the commas are QEMU's, here and below
+# No network, no display and no disks. The two network cards are connected only to each other.
+# Their driver is a module that only a test loads.
+# shellcheck disable=SC2054 # the commas belong to arguments of QEMU, here and below
 qemu=(
 	qemu-system-x86_64 -accel "$accel" -cpu max -smp "${SMP:-2}" -m "${MEM:-$memory}"
 	-nodefaults -no-user-config -display none -no-reboot
@@ -99,16 +100,16 @@ if [ -n "$tty" ]; then
 	# shellcheck disable=SC2054
 	qemu+=(-chardev stdio,id=stdio -device virtconsole,chardev=stdio)
 else
-	# Not stdio, which hangs up on the guest when stdin is at its end; and not a pipe, in which
-	# the last words of a guest would be lost when the reader is slow.
+	# A file: stdio would end the guest at the end of stdin, and a pipe would lose the last
+	# lines of a guest if the reader is slow.
 	# shellcheck disable=SC2054
 	qemu+=(-chardev "file,id=output,path=$run/output")
 	# shellcheck disable=SC2054
 	qemu+=(-device virtserialport,chardev=output,name=output)
 fi
 
-# Whatever ends this script ends the guest.
-# shellcheck disable=SC2317 # a trap reaches it
+# The end of this script ends the guest.
+# shellcheck disable=SC2317 # a trap calls it
 end_guest()
 {
 	trap - INT TERM HUP EXIT
@@ -122,24 +123,44 @@ trap 'end_guest 143' TERM HUP
 trap 'end_guest $?' EXIT
 
 guest=(setpriv --pdeathsig TERM timeout --foreground -k 5 "$limit" "${qemu[@]}")
-rc=0
-if [ -n "$tty" ]; then
-	exec 3<&0
-	"${guest[@]}" <&3 2>"$run/qemu" 8>&- &
-	pid=$!
-	wait "$pid" || rc=$?
-else
-	: >"$run/output"
-	"${guest[@]}" </dev/null >/dev/null 2>"$run/qemu" 8>&- &
-	pid=$!
-	tail -c +1 -s 0.1 -f --pid=$pid "$run/output" 2>/dev/null 8>&- &
-	reader=$!
-	wait "$pid" || rc=$?
-	wait "$reader"
-fi
-pid=
+exec 3<&0
 
-# fail STATUS MESSAGE: say it, and show the end of the console
+# boot: run QEMU. Sets rc to its status, or that of timeout
+boot()
+{
+	rc=0
+	if [ -n "$tty" ]; then
+		"${guest[@]}" <&3 2>"$run/qemu" 8>&- &
+		pid=$!
+		wait "$pid" || rc=$?
+	else
+		: >"$run/output"
+		"${guest[@]}" </dev/null >/dev/null 2>"$run/qemu" 3<&- 8>&- &
+		pid=$!
+		tail -c +1 -s 0.1 -f --pid=$pid "$run/output" 2>/dev/null 3<&- 8>&- &
+		reader=$!
+		wait "$pid" || rc=$?
+		wait "$reader"
+	fi
+	pid=
+}
+
+# Succeed if the guest died before anything that is tested has run: an error of the emulator or of
+# the boot code. An empty console is an error of QEMU itself, which would repeat.
+died_early()
+{
+	[ "$rc" != 124 ] && [ -s "$console" ] && ! grep -q 'guest-init: running' "$console"
+}
+
+boot
+if died_early; then
+	echo "# the guest died before its first process ran, it is booted once more: $console.died"
+	mv "$console" "$console.died"
+	: >"$console"
+	boot
+fi
+
+# fail STATUS MESSAGE: print the message and the end of the console, and exit
 fail()
 {
 	echo

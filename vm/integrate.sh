@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# integrate.sh: lay our tree into the user's own, KSRC.  Every check comes before the first write.
-# What the host had is overwritten only where it is known: a checksum in vm/host.sha256, the tag
-# of the tree's own version in its git, or what an earlier run wrote down in the tree itself.
+# integrate.sh: lay our tree over the tree in KSRC. All checks precede the first write. A file is
+# replaced only if it is known: by a checksum in vm/stock.sha256, by the tag of the version in the
+# git of the tree, or by the list that an earlier run has left.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=vm/house.sh
-. "$VM/house.sh"
+# shellcheck source=vm/tree-files.sh
+. "$VM/tree-files.sh"
 
 [ -n "$KSRC" ] || die "which tree?  make integrate KSRC=DIR"
 [ -d "$KSRC" ] || die "KSRC=$KSRC is not a folder"
@@ -17,19 +17,19 @@ KSRC=$(cd "$KSRC" && pwd -P)
 check_version "$KSRC"
 
 manifest=$KSRC/$MANIFEST
-plan=$("$VM/lay-in.sh" --dry-run "$KSRC" "$KSRC") || die "cannot tell what to do: $plan"
+plan=$("$VM/overlay.sh" --dry-run "$KSRC" "$KSRC") || die "cannot tell what to do: $plan"
 if [ -z "$plan" ]; then
 	echo "integrate: nothing to do, $KSRC holds this tree already"
 	exit 0
 fi
 
-# known PATH: the tree's file is the host's own, or ours from another time
+# known PATH: succeed if the file is that of stock, or ours from an earlier run
 known()
 {
 	local sum tag
 
 	sum="$(sha256sum <"$KSRC/$1" | cut -d' ' -f1)  $1"
-	grep -qsxF "$sum" "$VM/host.sha256" "$manifest" && return
+	grep -qsxF "$sum" "$VM/stock.sha256" "$manifest" && return
 	tag=v$(kernel_version "$KSRC")
 	git -C "$KSRC" cat-file -e "$tag:$1" 2>/dev/null &&
 		cmp -s "$KSRC/$1" <(git -C "$KSRC" show "$tag:$1")
@@ -37,7 +37,7 @@ known()
 
 changed=$(while read -r verb path; do
 	case "$verb" in
-	# An edit adds a line and leaves the rest, whatever it is.
+	# An edit adds a line and keeps the rest.
 	replaced | removed)
 		known "$path" || echo "$path" ;;
 	esac
@@ -59,7 +59,7 @@ while read -r _ path; do
 	[ -w "$dir" ] || die "no permission to write to $dir; nothing was changed"
 done <<<"$plan"
 
-"$VM/lay-in.sh" "$KSRC" "$KSRC" || die "writing to $KSRC failed half-way; run it again"
+"$VM/overlay.sh" "$KSRC" "$KSRC" || die "writing to $KSRC failed half-way; run it again"
 
 laid=$(our_files)
 # shellcheck disable=SC2086 # a list of paths

@@ -1,36 +1,37 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh [--stock]: bring the host and our tree together in build/linux, configure, build bzImage
-# and the modules into build/kernel, install the modules into build/root.  With --stock the same of
-# the host alone, in build/stock: what `make bench` compares with.  VARIANT: see common.sh.
+# kernel.sh [--stock]: combine stock and our tree in build/linux, configure, build bzImage and the
+# modules in build/kernel, and install the modules in build/root. With --stock build stock alone
+# in build/stock, for `make bench`. VARIANT: see common.sh.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=vm/house.sh
-. "$VM/house.sh"
+# shellcheck source=vm/tree-files.sh
+. "$VM/tree-files.sh"
 
 stock=
 [ "$1" = --stock ] && stock=y
 
-# All that the kernel depends on.  Equal to the stamp of the last build means nothing to do.
+# Print the inputs of the kernel. If they equal the stamp of the last build, the kernel is up to
+# date.
 identity()
 {
-	cat "$BUILD/host.id"
-	[ -e "$BUILD/host.list" ] && sha256sum "$BUILD/host.list"
+	cat "$BUILD/stock.id"
+	[ -e "$BUILD/stock.list" ] && sha256sum "$BUILD/stock.list"
 	gcc --version | head -n 1
 	if [ -n "$stock" ]; then
-		sha256sum "$VM"/config/base "$VM"/{kernel,lay-in,common}.sh
+		sha256sum "$VM"/config/base "$VM"/{kernel,overlay,common}.sh
 		return
 	fi
-	# Scripts and text are laid in too, but nothing is built of them.
+	# Scripts and documentation are copied too, but are not built.
 	cd "$TOP" && our_files | grep -Ev '^(Documentation|tools)/' | xargs -r sha256sum
 	sha256sum vm/config/{base,ours} ${VARIANT:+"vm/config/$VARIANT"} \
-		vm/{kernel,lay-in,house,common}.sh
+		vm/{kernel,overlay,tree-files,common}.sh
 }
 
-# wanted_options: what the fragments ask for, the last one first.  Those of config/ours are asked for
-# once our Kconfig brings them in; until then the host builds without.
+# wanted_options: print the options of the fragments, the last one first. Those of config/ours
+# need our Kconfig files.
 wanted_options()
 {
 	local fragments=("$VM/config/base")
@@ -52,7 +53,7 @@ configure()
 		mv "$options.new" "$options"
 		KCONFIG_ALLCONFIG=$options run_step config "configuring" bash -c "kmake allnoconfig"
 	fi
-	# Kconfig drops in silence what it cannot give.
+	# Kconfig drops options whose dependencies are missing, without a message.
 	refused=$(grep -vxFf "$KOBJ/.config" "$options" | grep -v ' is not set$')
 	[ -z "$refused" ] && return
 	echo "These options did not take:"
@@ -61,7 +62,7 @@ configure()
 	exit 1
 }
 
-# Lower case: run_step runs it in a shell of its own.
+# Exported: run_step runs it in another shell.
 export -f kmake
 export LINUX KOBJ ROOT
 
@@ -74,26 +75,26 @@ install_modules()
 }
 export -f install_modules
 
-# The host's tree without ours.  Whatever writes to either tree puts a new file in place of the
-# old one, so that the two can share the rest.
-copy_host()
+# Create the stock tree without ours. Each writer replaces files by new ones, so that the trees
+# can share the others.
+copy_stock()
 {
 	rm -rf "$LINUX"
 	cp -al "$SHARED" "$LINUX"
-	"$VM/lay-in.sh" --host "$LINUX" "$PRISTINE"
+	"$VM/overlay.sh" --stock "$LINUX" "$PRISTINE"
 }
-export -f copy_host
+export -f copy_stock
 export SHARED=$LINUX BUILD VM PRISTINE
 
-"$VM/host.sh" || exit
+"$VM/stock-source.sh" || exit
 lock_build
 if [ -n "$stock" ]; then
-	[ ! -e "$PRISTINE/$MANIFEST" ] || die "the host has our core in it already: $KSRC"
+	[ ! -e "$PRISTINE/$MANIFEST" ] || die "the tree has our core in it already: $KSRC"
 	use_stock
 	mkdir -p "$BUILD/stock"
 else
-	"$VM/lay-in.sh" "$LINUX" "$PRISTINE" >"$LOG/lay-in.log" ||
-		{ cat "$LOG/lay-in.log"; exit 1; }
+	"$VM/overlay.sh" "$LINUX" "$PRISTINE" >"$LOG/overlay.log" ||
+		{ cat "$LOG/overlay.log"; exit 1; }
 fi
 identity >"$STAMP.new"
 if cmp -s "$STAMP.new" "$STAMP" && [ -e "$BZIMAGE" ] && [ -d "$ROOT/lib/modules" ]; then
@@ -101,7 +102,7 @@ if cmp -s "$STAMP.new" "$STAMP" && [ -e "$BZIMAGE" ] && [ -d "$ROOT/lib/modules"
 	exit 0
 fi
 rm -f "$STAMP"
-[ -n "$stock" ] && run_step copy-host "copying the host" bash -ec copy_host
+[ -n "$stock" ] && run_step copy-stock "copying stock" bash -ec copy_stock
 configure
 run_step kernel "building the ${stock:+stock }${VARIANT:+$VARIANT }kernel" bash -c 'kmake bzImage modules'
 run_step modules "installing modules" bash -ec install_modules

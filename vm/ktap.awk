@@ -1,10 +1,9 @@
 #!/usr/bin/awk -f
 # SPDX-License-Identifier: GPL-2.0
 #
-# ktap.awk -v scripts=N -v nested=0|1 -v totals=FILE LOG: count the results that vm/run-scripts.sh has
-# printed into FILE, as "passed failed skipped", and say what is wrong with them.  Without nested
-# a script is one result; with it the results it prints count, and a script that says less than
-# it planned has failed tests.
+# ktap.awk -v scripts=N -v nested=0|1 -v totals=FILE LOG: count the results of vm/run-scripts.sh
+# into FILE, as "passed failed skipped", and print what is wrong with them. Without nested each
+# script is one result. With nested its own results count, and missing results are failures.
 
 function complain(n, text)
 {
@@ -30,7 +29,7 @@ function end_script(ok, skip)
 		else
 			failed++
 	} else if (skip || (plan == 0 && ok && !seen)) {
-		# All of it left out: none of its results counts beside this one.
+		# The whole script was skipped: its results do not count.
 		skipped++
 	} else {
 		if (plan < 0)
@@ -46,7 +45,7 @@ function end_script(ok, skip)
 }
 
 /^# running / { start_script($3) }
-/^ok [0-9]+/ && script { end_script(1, /# SKIP/) }
+/^ok [0-9]+/ && script { end_script(1, $0 ~ /# SKIP/) }
 /^not ok [0-9]+/ && script { end_script(0, 0) }
 
 nested && script && /^  1\.\.[0-9]+/ { plan = substr($1, 4) + 0 }

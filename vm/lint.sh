@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lint.sh: the kernel's own checkers over what belongs in a kernel tree, shellcheck over the rest.
-# Whatever a checker says is a failure.
+# lint.sh: run the checkers of the kernel over all files that belong in a kernel tree, shellcheck
+# over scripts, and a list of words over all files. Any output of a checker is an error.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=vm/house.sh
-. "$VM/house.sh"
+# shellcheck source=vm/tree-files.sh
+. "$VM/tree-files.sh"
 
 OBJ=$BUILD/lint
 bad=0
 
-# check TITLE COMMAND...: run it in the kernel tree; silence is success
+# check TITLE COMMAND...: run the command in the kernel tree, which must print nothing
 check()
 {
 	local title=$1 out
@@ -33,8 +33,10 @@ run_checkpatch()
 	local path form
 
 	for path in $files; do
-		# Headers of trace events have a form of their own, in all of the kernel.
+		# Headers of trace events have another form in the whole kernel.
 		case $path in
+		# An iterator uses its cursor more than once.
+		include/linux/livepatch.h)	form=--ignore=MACRO_ARG_REUSE ;;
 		include/trace/*)	form=--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE ;;
 		*)			form= ;;
 		esac
@@ -55,7 +57,7 @@ lint_make()
 		CC="ccache gcc" HOSTCC="ccache gcc" LOCALVERSION= "$@"
 }
 
-# A build folder of its own, or each lint would make the kernel be built again.
+# A separate build directory: otherwise each lint would cause a rebuild of the kernel.
 prepare()
 {
 	cp "$KOBJ/.config" "$OBJ/.config"
@@ -67,7 +69,7 @@ export LINUX OBJ KOBJ
 run_sparse()
 {
 	rm -rf "$OBJ"/{kernel,lib,samples}/livepatch
-	# W=1 also makes modpost look at what only a whole build can tell it, hence the objects.
+	# W=1 makes modpost check properties of a whole build, hence the objects.
 	# shellcheck disable=SC2086 # a list of paths
 	[ -z "$objects" ] || lint_make C=2 W=1 $objects
 }
@@ -77,7 +79,6 @@ run_shellcheck()
 	(cd "$TOP" && xargs -r shellcheck -x -P vm <<<"$scripts")
 }
 
-# The kernel's ABI files have a fixed form that knows no comments.
 # The format of Documentation/ABI has no comments.
 run_spdx()
 {
@@ -90,10 +91,20 @@ run_spdx()
 		done
 }
 
+# Words that are never right in this tree: they hide the subject of a sentence, or are figures of
+# speech.
+UNCLEAR='who(so)?ever|somebody|nobody|anybody|lest|mend(s|ed|ing)?|turn(s|ed)? round|comes? and goe?s?'
+UNCLEAR+='|for want of|any more|of its own accord|out of bed|has it that|to blame|come to stand'
+
+run_words()
+{
+	cd "$TOP" && git grep -inwE --untracked "$UNCLEAR" -- ':!COPYING' ':!vm/lint.sh' ':!*.svg'
+}
+
 lock_build
 files=$(our_files)
 sources=$(grep '\.[ch]$' <<<"$files")
-# The host's samples share their folder with ours and are not ours to judge.
+# The samples of stock are in the same directory, and are not checked.
 objects=$(sed -n 's/^\(\(kernel\|lib\|samples\)\/.*\)\.c$/\1.o/p' <<<"$files")
 scripts=$(cd "$TOP" && {
 	grep -lE '^(#!/bin/(ba)?sh|# shellcheck shell=)' vm/* .ci/* 2>/dev/null
@@ -104,6 +115,7 @@ mkdir -p "$OBJ"
 cd "$LINUX" || exit
 check shellcheck run_shellcheck
 check licences run_spdx
+check words run_words
 check checkpatch run_checkpatch
 check kernel-doc run_kernel_doc
 if [ ! -e "$OBJ/.config" ] || ! cmp -s "$BUILD/kernel.stamp" "$OBJ/.stamp"; then

@@ -1,17 +1,16 @@
 #!/usr/bin/awk -f
 # SPDX-License-Identifier: GPL-2.0
 #
-# reports.awk [-v ours=FILE] CONSOLE: print what the kernel complains about, each complaint with the
-# lines that follow it; status 1 when there is any.
+# reports.awk [-v ours=FILE] CONSOLE: print the reports of the kernel, each with the lines that
+# follow it. The status is 1 if there is any.
 #
-# FILE is a list of functions.  A data race is a complaint only when one of them is in its title, or
-# among the two innermost of the functions that an access was made by: a kernel that looks for data
-# races finds many that are none of ours.
+# FILE is a list of functions. A data race counts only if one of them is in its title, or is one
+# of the two innermost functions of an access: other data races are not those of the core.
 #
-# A complaint stands at the start of a message, after at most one "subsystem: " word, so that
-# tests may write of BUG: and WARNING: in the middle of a sentence.
+# A report is at the start of a message, after at most one "subsystem: " word, so that tests may
+# print BUG: and WARNING: within a sentence.
 
-# function_in FIELD: its name; after the functions of a module stands the module's
+# function_in FIELD: its name, without that of the module
 function function_in(field,    symbol)
 {
 	symbol = $field ~ /^\[/ ? $(field - 1) : $field
@@ -49,7 +48,7 @@ BEGIN {
 
 { sub(/\r$/, "") }
 
-# From here to a line of equal signs.
+# The report ends at a line of equal signs.
 ours != "" && /: KCSAN: data-race in / || /: KCSAN: assert: race in / {
 	in_race = 1
 	race_lines = frames = 0
@@ -69,7 +68,7 @@ in_race {
 
 $0 ~ pattern {
 	found++
-	# The trace of one complaint is full of others; one window shows them all.
+	# The trace of one report contains others: print one range of lines.
 	if (total < 200) {
 		if (left <= 0 && found > 1)
 			print "..."

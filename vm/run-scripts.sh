@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run-scripts.sh [-c] LIMIT DIR SCRIPT...: inside the guest, run each script of DIR for at most LIMIT
-# seconds and report it as a KTAP result.  What a script prints is KTAP of its own, shown
-# indented, or with -c a comment.
+# run-scripts.sh [-c] LIMIT DIR SCRIPT...: inside the guest, run each script of DIR for at most
+# LIMIT seconds and report a KTAP result. The output of a script is KTAP, printed indented, or
+# with -c as comments.
 #
-# BESIDE in the environment names other users of ftrace that are active meanwhile: "tracer" traces
-# all functions there are, "kprobe" probes the function that most tests patch.
+# BESIDE in the environment enables other users of ftrace: "tracer" traces all functions, "kprobe"
+# probes the function that most tests patch.
 
 TRACING=/sys/kernel/tracing
 BUFFER=$TRACING/instances/beside	# scripts may do as they like with the main one
@@ -33,7 +33,7 @@ beside_start()
 	done
 }
 
-# They are all still there, and see what happens.
+# Check that they are still enabled and count events.
 beside_check()
 {
 	local what
@@ -52,8 +52,8 @@ beside_check()
 	done
 }
 
-# A kernel that lets go of objects late says so for each, and names them: lines about test modules
-# that no script expects.
+# A kernel that releases kobjects late logs each one by its name. The scripts do not expect these
+# lines.
 quiet_releases()
 {
 	zcat /proc/config.gz | grep -q '^CONFIG_DEBUG_KOBJECT_RELEASE=y' || return 0
@@ -65,8 +65,8 @@ quiet_releases()
 		PATH=/run/klp-bin:$PATH
 }
 
-# Nobody may have lost memory.  What was allocated a moment ago is not suspected, hence the wait; the
-# first scan may still find on a stack or in a register what is there no more.
+# Check for leaked memory. New allocations are not reported for some seconds, hence the wait. The
+# first scan may find stale pointers on a stack or in a register.
 leak_check()
 {
 	local leaks=/sys/kernel/debug/kmemleak
@@ -83,7 +83,7 @@ leak_check()
 	echo "# no memory has been lost"
 }
 
-# What looks for data races has looked: kcsan can be built and yet be off.
+# Check that KCSAN has watched accesses: it may be built in and disabled.
 race_check()
 {
 	local counts=/sys/kernel/debug/kcsan watched

@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# series.sh: what integrate does, as mails for git am in OUT.  vm/series.list says which file goes
-# into which step.  The base is KSRC, or the package; only the files concerned are looked at.
+# series.sh: write the changes of integrate as patches for git am to OUT. vm/series.list assigns
+# files to patches. The base is KSRC or the package. Only the affected files are read.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=vm/house.sh
-. "$VM/house.sh"
+# shellcheck source=vm/tree-files.sh
+. "$VM/tree-files.sh"
 
 [ -n "$OUT" ] || die "where to?  make series OUT=DIR [KSRC=DIR]"
 compgen -G "$OUT/*.patch" >/dev/null && die "$OUT holds patches already"
 if [ -n "$KSRC" ]; then
 	[ -d "$KSRC" ] || die "KSRC=$KSRC is not a folder"
 	check_version "$KSRC"
-	host=$KSRC
+	stock=$KSRC
 else
-	"$VM/host.sh" || exit
-	host=$PRISTINE
+	"$VM/stock-source.sh" || exit
+	stock=$PRISTINE
 fi
 mkdir -p "$OUT" || exit
 
@@ -25,15 +25,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 base=$work/base repo=$work/repo end=$work/end
 mkdir "$base"
-for path in "${HOUSE[@]}" "${EDITED[@]}"; do
-	[ -e "$host/$path" ] || continue
+for path in "${TREE_FILES[@]}" "${EDITED[@]}"; do
+	[ -e "$stock/$path" ] || continue
 	mkdir -p "$base/$(dirname "$path")"
-	cp -a "$host/$path" "$base/$path"
+	cp -a "$stock/$path" "$base/$path"
 done
 cp -a "$base" "$repo"
 cp -a "$base" "$end"
-"$VM/lay-in.sh" "$end" "$base" >"$work/plan" || die "$(cat "$work/plan")"
-[ -s "$work/plan" ] || die "$host holds this tree already; the series is for a pristine one"
+"$VM/overlay.sh" "$end" "$base" >"$work/plan" || die "$(cat "$work/plan")"
+[ -s "$work/plan" ] || die "$stock holds this tree already; the series is for a pristine one"
 
 git_in()
 {
@@ -43,14 +43,14 @@ git_in()
 git init -q "$repo"
 git_in config user.name >/dev/null || git_in config user.name "livepatch core"
 git_in config user.email >/dev/null || git_in config user.email "livepatch@localhost"
-# Neither the user's ignore file nor the host's may keep a file out.
+# Ignore files must not exclude a file.
 git_in add -A -f
-git_in commit -q --no-verify -m "host"
+git_in commit -q --no-verify -m "stock"
 start=$(git_in rev-parse HEAD)
 
 cut -d' ' -f2 "$work/plan" | sort >"$work/left"
 
-# commit_step: move the files that the globs of this step match from the end to the repository
+# commit_step: commit the files that match the globs of this step
 commit_step()
 {
 	local path glob count=0

@@ -1,15 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# shell.sh [COMMAND]: a root shell in the guest, or one command.  A terminal is handed to the guest
-# where there is one; a command whose output goes elsewhere gets none, and its output comes as
-# it is, without carriage returns.
+# shell.sh [COMMAND]: a root shell in the guest, or one command. The guest gets the terminal if
+# there is one. Output to a file has no carriage returns.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
 if [ -t 0 ] && [ -t 1 ]; then
-	# Nobody is to be thrown out of a shell while typing.
+	# An interactive shell has a long time limit.
 	exec "$VM/guest.sh" -i -t "$([ -n "$1" ] && echo 900 || echo 86400)" -- "$1"
 fi
 [ -n "$1" ] || die "no terminal for a shell; say RUN='command'"

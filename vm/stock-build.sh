@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# stock-build.sh: compile the pristine host's own livepatch selftests against our kernel.  They are
-# taken from the host as it came, never from this repository.
+# stock-build.sh: compile the livepatch selftests of stock against our kernel. They are the
+# unchanged files of stock.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"

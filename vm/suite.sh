@@ -1,12 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# suite.sh [-n NAME] own|stock [SCRIPT...]: run one test suite, or these scripts of it, in a guest.
-# Prints KTAP and leaves the counts in build/log/NAME.totals; NAME is test, or stock-test, if none is
-# given.  BESIDE: see run-scripts.sh.
+# suite.sh [-n NAME] own|stock [SCRIPT...]: run one test suite, or some scripts of it, in a guest.
+# Prints KTAP and writes the counts to build/log/NAME.totals. NAME is test or stock-test by
+# default. BESIDE: see run-scripts.sh.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
+
+# A livepatch for the core of stock, see klp-bad-input.sh.
+build_stock_header()
+{
+	local folder=$KHOME/tools/stock_header
+
+	mkdir -p "$folder"
+	cp -u "$LINUX"/tools/testing/selftests/livepatch/stock_header/{Makefile,*.c} "$folder"
+	(
+		lock_build
+		# Its symbol must be undefined.
+		kmake M="$folder" STOCK_HEADER="$PRISTINE/include/linux/livepatch.h" \
+			KBUILD_MODPOST_WARN=1 modules
+	) >"$LOG/stock-header.log" 2>&1
+}
 
 name=
 [ "$1" = -n ] && name=$2 && shift 2
@@ -19,9 +34,10 @@ own)
 	limit=1500 each=300 name=${name:-test} options='' nested=1
 	# shellcheck disable=SC2046 # a list of names
 	[ $# -gt 0 ] || set -- $(own_scripts)
-	# Not beside the scripts: another target that lays our tree in meanwhile takes from there
-	# what is not of it.
+	# A separate directory: another target that runs overlay.sh would remove the programs from
+	# the tree.
 	mkdir -p "$KHOME/tools"
+	build_stock_header || die "cannot build a livepatch against the header of stock"
 	for source in "$dir"/klp_*.c; do
 		tool=$KHOME/tools/$(basename "$source" .c)
 		gcc -O2 -Wall -o "$tool.$$" "$source" && mv "$tool.$$" "$tool" ||
@@ -50,12 +66,12 @@ fi
 for script in "$@"; do
 	[ -e "$dir/$script" ] || die "there is no $script in $dir"
 done
-# Where every function is traced, everything takes longer.
+# With all functions traced, everything takes longer.
 case " $BESIDE " in
 *' tracer '*)	limit=$((2 * limit)) each=$((2 * each)) ;;
 esac
-# Where idle time passes at once, so does the time in which a file comes from here: seconds of the
-# guest say little.  Our limit, which is in our own, remains.
+# When idle time is skipped, so is the time of reading files. The seconds of such a guest are
+# meaningless. The limit outside of the guest remains.
 idle=$(idle_option) patience=''
 [ -z "$idle" ] || each=1000000 patience=3600
 case "$VARIANT" in
@@ -65,7 +81,7 @@ command="[ \$(nproc) = ${SMP:-2} ] || { echo '# not ${SMP:-2} processors'; exit 
 command+="BESIDE='$BESIDE' KLP_TOOLS=$KHOME/tools KLP_TIMEOUT=$patience "
 command+="$VM/run-scripts.sh $options $each $dir $*"
 if [ "$VARIANT" = coverage ]; then
-	# See coverage-guest.sh.  The counts take the way that the results take.
+	# See coverage-guest.sh. The counts are printed as the results are.
 	command+="; rc=\$?; $VM/coverage-guest.sh; exit \$rc"
 	rm -f "$LOG/$name.gcov"
 fi
@@ -77,7 +93,7 @@ rc=${PIPESTATUS[0]}
 "$VM/ktap.awk" -v scripts=$# -v nested="$nested" -v totals="$totals" "$LOG/$name.ktap"
 
 read -r passed failed skipped <"$totals"
-# A report on the console, or a guest that died, fails the run whatever the scripts said.
+# A report on the console or a dead guest fails the run, regardless of the scripts.
 if [ "$rc" -ne 0 ] && [ "$failed" -eq 0 ]; then
 	echo "# FAILED: the guest ended with status $rc"
 	failed=1

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test-all.sh: what test.sh runs, once for each set of circumstances, and at the end the sum of all.
-# TESTS in the environment names the scripts of ours to run; the stock suite is then left out.
+# test-all.sh: run test.sh in each environment, and print the sum of all. TESTS in the environment
+# selects scripts of ours. The stock suite is left out then.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -12,7 +12,7 @@ suites=(own)
 passed=0 failed=0 skipped=0
 worst=0
 
-# round TITLE [NAME=VALUE...]: one run of the suites with these variables
+# round TITLE [NAME=VALUE...]: run the suites with these variables
 round()
 {
 	local title=$1 start=$SECONDS p=0 f=1 s=0

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test.sh [own] [stock]: run the suites, one guest each, and end with the sum of their results.
-# TESTS in the environment names the scripts of ours to run.
+# test.sh [own] [stock]: run the suites, one guest each, and print the sum of their results. TESTS
+# in the environment selects scripts of ours.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -10,14 +10,14 @@
 passed=0 failed=0 skipped=0
 beside='' odd=()
 
-# run_beside SCRIPT...: these of ours, then the stock suite
+# run_beside SCRIPT...: run these scripts of ours, then the stock suite
 run_beside()
 {
 	[ $# -eq 0 ] || "$VM/suite.sh" -n test-beside own "$@"
 	"$VM/suite.sh" stock
 }
 
-# add NAME: what the suite of this name left
+# add NAME: add the counts of this suite
 add()
 {
 	local p=0 f=1 s=0
@@ -35,9 +35,9 @@ esac
 # shellcheck disable=SC2206 # a list of names
 scripts=($TESTS)
 
-# A guest keeps one processor busy, so two take no longer than one where there are two.  Every other
-# script of ours, and then the stock suite, run beside the rest, and have their say when that has
-# ended.  Their process group is their own: a signal to that reaches the guest.
+# A guest uses one processor, so two guests take no longer than one on two processors. Every
+# second script of ours and then the stock suite run in a second guest, whose results are printed
+# at the end. It is a separate process group, which a signal ends.
 if [ $# -eq 2 ] && [ "$(nproc)" -ge 2 ]; then
 	if [ ${#scripts[@]} -eq 0 ]; then
 		mapfile -t odd < <(own_scripts | sed -n 'p;n')

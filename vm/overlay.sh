@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lay-in.sh [--dry-run] [--host] TREE PRISTINE: make TREE what the host (PRISTINE holds its copies of
-# the files concerned) is with our files in it, or with --host without them.  Only files that differ
-# are written, so that make rebuilds only what they touch.  Prints a line for each file: added,
-# replaced, edited, removed, or restored to the host's.
+# overlay.sh [--dry-run] [--stock] TREE PRISTINE: lay our files over the stock tree TREE, or
+# remove them with --stock. PRISTINE has the stock files that may be replaced. Only files that
+# differ are written, so that make only rebuilds what they affect. Prints a line for each file:
+# added, replaced, edited, removed, or restored.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=vm/house.sh
-. "$VM/house.sh"
+# shellcheck source=vm/tree-files.sh
+. "$VM/tree-files.sh"
 
 dry=
 [ "$1" = --dry-run ] && dry=y && shift
-# The host alone is what comes of a repository without files.
-[ "$1" = --host ] && TOP=/nonexistent && shift
+# Without files of ours the result is stock.
+[ "$1" = --stock ] && TOP=/nonexistent && shift
 tree=$1 pristine=$2
 
 # put SOURCE PATH VERB
@@ -24,7 +24,7 @@ put()
 	echo "$3 $2"
 	[ -n "$dry" ] && return
 	mkdir -p "$tree/$(dirname "$2")"
-	# A new file under the final name: what reads the old one meanwhile keeps it.
+	# Replace the file by a new one: a concurrent reader keeps the old one.
 	cp "$1" "$tree/$2.new$$"
 	[ -x "$1" ] && chmod 755 "$tree/$2.new$$"
 	mv "$tree/$2.new$$" "$tree/$2"
@@ -38,17 +38,18 @@ drop()
 	rmdir -p --ignore-fail-on-non-empty "$tree/$(dirname "$1")" 2>/dev/null
 }
 
-# What the host gives, less what we replace wholly, and what we give.
-hosts=$(cd "$pristine" && for path in "${HOUSE[@]}"; do
+# The files of stock that stay, and our files.
+stock_files=$(cd "$pristine" && for path in "${TREE_FILES[@]}"; do
 	[ -e "$path" ] && find "$path" -type f
 done | sort)
-# What we laid there before is not the host's, even when we no longer have it.
+# Files from an earlier run are not files of stock.
 if [ -e "$pristine/$MANIFEST" ]; then
-	hosts=$(comm -23 <(echo "$hosts") <(sed 's/^[0-9a-f]*  //' "$pristine/$MANIFEST" | sort))
+	stock_files=$(comm -23 <(echo "$stock_files") \
+		<(sed 's/^[0-9a-f]*  //' "$pristine/$MANIFEST" | sort))
 fi
 ours=$(our_files)
-[ -e "$TOP/$REPLACED/Makefile" ] && hosts=$(grep -v "^$REPLACED/" <<<"$hosts")
-stay=$(comm -23 <(echo "$hosts") <(echo "$ours"))
+[ -e "$TOP/$REPLACED/Makefile" ] && stock_files=$(grep -v "^$REPLACED/" <<<"$stock_files")
+stay=$(comm -23 <(echo "$stock_files") <(echo "$ours"))
 
 for path in $ours; do
 	if [ -e "$tree/$path" ]; then
@@ -61,7 +62,7 @@ for path in $stay; do
 	put "$pristine/$path" "$path" restored
 done
 
-present=$(cd "$tree" && for path in "${HOUSE[@]}"; do
+present=$(cd "$tree" && for path in "${TREE_FILES[@]}"; do
 	[ -e "$path" ] && find "$path" -type f
 done | sort)
 for path in $(comm -13 <(sort <<<"$ours"$'\n'"$stay") <(echo "$present")); do

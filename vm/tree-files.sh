@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Sourced by what moves files between this repository and a kernel tree: which parts are ours.
+# Sourced by scripts that copy files between this repository and a kernel tree: the lists of
+# files.
 
-# Wholly ours as soon as we have a Makefile there: what else the host keeps there is removed.
-# shellcheck disable=SC2034 # used by those that source this file
+# A directory of which all files are ours: other files of stock are removed.
+# shellcheck disable=SC2034 # used by scripts that source this file
 REPLACED=kernel/livepatch
 
-# What integrate leaves in the user's tree: what we wrote there.  The kernel's git ignores it.
+# The list of our files that integrate writes to the tree. The .gitignore of the kernel covers it.
 # shellcheck disable=SC2034
 MANIFEST=.livepatch-core.sha256
 
-# Laid over: a file of ours wins by its name, the host's other files stay.
-HOUSE=(
+# Paths that are laid over: our files replace those of the same name, other files of stock stay.
+TREE_FILES=(
 	"$REPLACED"
 	Documentation/ABI/testing/sysfs-kernel-livepatch
 	Documentation/livepatch
@@ -24,13 +25,13 @@ HOUSE=(
 	tools/verification/livepatch
 )
 
-# The host's files that get a line from us; edit_file says which.
+# Files of stock that get a line from us, see edit_file.
 # shellcheck disable=SC2034
 EDITED=(
 	lib/Makefile
 )
 
-# What stock-test takes from the host besides the livepatch tests themselves.
+# Files that stock-test takes from stock, besides the livepatch tests.
 # shellcheck disable=SC2034
 STOCK_TESTS=(
 	tools/testing/selftests/lib.mk
@@ -39,13 +40,13 @@ STOCK_TESTS=(
 	tools/testing/selftests/kselftest_harness.h
 )
 
-# our_files [PATH]: every file of ours that belongs in a kernel tree, as a path in it.  A core
-# without a Makefile is not finished: then the host's stays, and so does the header it needs.
+# our_files [PATH]: print each of our files that belongs in a kernel tree, relative to it. Without
+# a Makefile of the core, the core and the header of stock stay.
 our_files()
 {
 	local path
 
-	for path in "${@:-${HOUSE[@]}}"; do
+	for path in "${@:-${TREE_FILES[@]}}"; do
 		[ -e "$TOP/$path" ] || continue
 		case "$path" in
 		"$REPLACED" | include/*)
@@ -58,7 +59,7 @@ our_files()
 	done | sort
 }
 
-# edit_file PATH: stdin is the host's file, stdout the same with our line in it, once
+# edit_file PATH: copy stdin to stdout with our line added once
 edit_file()
 {
 	local line
@@ -87,14 +88,14 @@ edit_file()
 	esac
 }
 
-# kernel_version TREE: as its Makefile says
+# kernel_version TREE: print the version from its Makefile
 kernel_version()
 {
 	sed -n 's/^VERSION = *//p; s/^PATCHLEVEL = */./p; s/^SUBLEVEL = */./p' "$1/Makefile" |
 		head -n 3 | tr -d '\n'
 }
 
-# check_version TREE: 6.12 is what this core is written for
+# check_version TREE: exit unless the tree is 6.12, for which this core is written
 check_version()
 {
 	[ -f "$1/Makefile" ] && [ -f "$1/Kconfig" ] && [ -d "$1/kernel" ] ||

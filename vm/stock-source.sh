@@ -1,33 +1,33 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# host.sh: bring the host's source into build/linux, and what we lay over into build/pristine.
-# The package's tarball is unpacked once.  A tree named by KSRC is copied, never built in; when
-# it has changed since, only what changed is copied again.
+# stock-source.sh: prepare the stock source in build/linux, and the files that our tree replaces
+# in build/pristine. The tarball of the package is unpacked once. A tree in KSRC is copied, never
+# changed. Later only changed files are copied again.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=vm/house.sh
-. "$VM/house.sh"
+# shellcheck source=vm/tree-files.sh
+. "$VM/tree-files.sh"
 
 TARBALL=/usr/src/linux-source-6.12.tar.xz
-ID=$BUILD/host.id		# which host build/linux was made from
-LIST=$BUILD/host.list		# KSRC: every file with its size and time
+ID=$BUILD/stock.id		# the stock source that build/linux was made from
+LIST=$BUILD/stock.list		# KSRC: every file with its size and time
 
-# Everything in the user's tree but git's own and what an editor leaves behind.
+# List the files of the tree, without those of git and backups of editors.
 list_tree()
 {
 	find "$1" -path "$1/.git" -prune -o ! -type d -printf '%P\t%s\t%T@\n' | sort
 }
 
-# The parts that lay-in may write to are put aside as the host has them.
+# Save the stock files that overlay.sh may change.
 save_pristine()
 {
 	local path
 
 	rm -rf "$PRISTINE"
 	mkdir -p "$PRISTINE"
-	for path in "${HOUSE[@]}" "${EDITED[@]}" "${STOCK_TESTS[@]}" "$MANIFEST"; do
+	for path in "${TREE_FILES[@]}" "${EDITED[@]}" "${STOCK_TESTS[@]}" "$MANIFEST"; do
 		[ -e "$1/$path" ] || continue
 		mkdir -p "$PRISTINE/$(dirname "$path")"
 		cp -a "$1/$path" "$PRISTINE/$path"
@@ -54,14 +54,14 @@ copy_tree()
 	clean_tree
 }
 
-# A tree that was built in place holds objects and a configuration that forbid a build elsewhere.
+# A tree that was built in place has objects and a configuration that forbid a build elsewhere.
 clean_tree()
 {
 	[ ! -e "$LINUX.new/.config" ] && [ ! -e "$LINUX.new/include/config" ] ||
 		make -C "$LINUX.new" mrproper
 }
 
-# Copy again what the listings tell apart, and drop what is gone.
+# Copy the files that differ in the lists, and remove those that are gone.
 refresh_tree()
 {
 	local path
@@ -90,7 +90,7 @@ if [ -n "$KSRC" ]; then
 	esac
 	check_version "$KSRC"
 	id="tree $KSRC"
-	list_tree "$KSRC" >"$BUILD/host.list.new"
+	list_tree "$KSRC" >"$BUILD/stock.list.new"
 else
 	[ -e "$TARBALL" ] || die "$TARBALL is not there: run make deps, or name a tree with KSRC="
 	id="package $(stat -c '%s %Y' "$TARBALL")"
@@ -101,24 +101,24 @@ if [ "$id" != "$(cat "$ID" 2>/dev/null)" ]; then
 	export -f unpack copy_tree clean_tree
 	export TARBALL LINUX KSRC
 	if [ -n "$KSRC" ]; then
-		run_step host "copying $KSRC" bash -ec copy_tree
+		run_step stock-source "copying $KSRC" bash -ec copy_tree
 		mv "$LIST.new" "$LIST"
 		save_pristine "$KSRC"
 	else
-		run_step host "unpacking the host" bash -ec unpack
+		run_step stock-source "unpacking stock" bash -ec unpack
 		save_pristine "$LINUX.new"
 	fi
 	mv "$LINUX.new" "$LINUX"
 	echo "$id" >"$ID"
 elif [ -n "$KSRC" ]; then
 	if ! cmp -s "$LIST" "$LIST.new"; then
-		# A tree in which somebody builds changes wholly: then copy it wholly.
+		# Copy the whole tree if it is built in place.
 		if [ -e "$KSRC/.config" ] || [ -e "$KSRC/include/config" ]; then
 			rm -f "$ID"
 			exec "$0"
 		fi
-		refresh_tree >"$LOG/host.log"
-		echo "host: $(grep -c . "$LOG/host.log") files of $KSRC have changed"
+		refresh_tree >"$LOG/stock-source.log"
+		echo "stock-source: $(grep -c . "$LOG/stock-source.log") files of $KSRC have changed"
 		mv "$LIST.new" "$LIST"
 		save_pristine "$KSRC"
 	fi
