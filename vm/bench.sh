@@ -156,15 +156,15 @@ mkdir -p "$BENCH"
 mem=1G
 begin=$SECONDS
 modules_of=$(cat "$BUILD/kernel.stamp" "$BUILD/stock/kernel.stamp" "$SOURCE"/* \
-	"$SOURCE/../klp_guest.h" "$0" | sha256sum)
+	"$SOURCE"/../klp_util.[ch] "$0" | sha256sum)
 if [ "$modules_of" != "$(cat "$BENCH/.stamp" 2>/dev/null)" ]; then
 	echo "choosing functions of vmlinux that nothing calls ..."
 	choose_unused || die "there are not enough of them: see $BENCH/unused.new"
 	for kernel in stock ours; do
 		(
 			[ $kernel = stock ] && use_stock
-			export -f build create_functions build_modules kmake
-			export LINUX KOBJ BENCH SOURCE VM FUNCTIONS
+			export -f build create_functions build_modules build_program kmake
+			export LINUX KOBJ BENCH SOURCE VM FUNCTIONS TOP
 			run_step "bench-$kernel" "building modules for $kernel" \
 				bash -ec "build $kernel"
 		) || exit

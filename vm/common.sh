@@ -154,8 +154,14 @@ kmake()
 		LOCALVERSION= KBUILD_BUILD_USER=livepatch KBUILD_BUILD_HOST=guest "$@"
 }
 
+# build_program OUTPUT SOURCE...: build a program for the guest, with the common functions.
+build_program()
+{
+	gcc -O2 -Wall -pthread -o "$1" "${@:2}" "$TOP/tools/testing/selftests/livepatch/klp_util.c"
+}
+
 # build_modules SOURCE DIR PROGRAM [COMMAND...]: copy the modules of SOURCE to DIR and build them,
-# and the program SOURCE/PROGRAM.c. The command creates further sources in DIR before.
+# and the program SOURCE/PROGRAM*.c. The command creates further sources in DIR before.
 build_modules()
 {
 	local source=$1 dir=$2 program=$3
@@ -164,7 +170,7 @@ build_modules()
 	mkdir -p "$dir"
 	cp "$source"/{Makefile,*.[ch]} "$dir"
 	"${@:4}"
-	gcc -O2 -Wall -pthread -o "$dir/$program" "$source/$program.c"
+	build_program "$dir/$program" "$source/$program"*.c
 	kmake M="$dir" modules
 }
 export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1

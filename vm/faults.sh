@@ -86,7 +86,7 @@ build()
 	local module
 
 	build_modules "$SOURCE" "$FAULTS/modules" klp_faults
-	gcc -O2 -Wall -o "$FAULTS/klp_mkrela" "$MKRELA"
+	build_program "$FAULTS/klp_mkrela" "$MKRELA"
 	for module in faults_patch faults_part; do
 		"$FAULTS/klp_mkrela" "$FAULTS/modules/$module.ko" "$FAULTS/modules/$module.new"
 		mv "$FAULTS/modules/$module.new" "$FAULTS/modules/$module.ko"
@@ -95,8 +95,8 @@ build()
 
 mkdir -p "$FAULTS"
 start=$SECONDS
-export -f build build_modules kmake
-export LINUX KOBJ FAULTS SOURCE MKRELA
+export -f build build_modules build_program kmake
+export LINUX KOBJ FAULTS SOURCE MKRELA TOP
 run_step faults-modules "building modules" bash -ec build
 # Only the objects of the core, not those of modules.
 mapfile -t core_objects < <(ar t "$KOBJ/kernel/livepatch/built-in.a")

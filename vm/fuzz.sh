@@ -23,11 +23,11 @@ build()
 	build_modules "$SELFTESTS/fuzz" "$FUZZ" klp_fuzz
 	installed=$(find "$ROOT/lib/modules" -name test_klp_target.ko)
 	cp "$installed" "$FUZZ"
-	gcc -O2 -Wall -o "$FUZZ/klp_mkrela" "$SELFTESTS/klp_mkrela.c"
+	build_program "$FUZZ/klp_mkrela" "$SELFTESTS/klp_mkrela.c"
 	"$FUZZ/klp_mkrela" "${installed%/*}/test_klp_rela.ko" "$FUZZ/rela.ko"
 }
-export -f build build_modules kmake
-export FUZZ SELFTESTS LINUX KOBJ ROOT
+export -f build build_modules build_program kmake
+export FUZZ SELFTESTS LINUX KOBJ ROOT TOP
 
 lock_build
 run_step fuzz-build "building the fuzzer" bash -ec build

@@ -14,10 +14,10 @@ seconds=${T:-600}
 [[ $SEED =~ ^[0-9]*$ ]] || die "SEED=$SEED is not a number"
 
 # shellcheck disable=SC2317 # run_step calls it
-modules_of=$(cat "$STAMP" "$SOURCE"/* "$SOURCE/../klp_guest.h" "$0" | sha256sum)
+modules_of=$(cat "$STAMP" "$SOURCE"/* "$SOURCE"/../klp_util.[ch] "$0" | sha256sum)
 if [ "$modules_of" != "$(cat "$STRESS/.stamp" 2>/dev/null)" ]; then
-	export -f build_modules kmake
-	export STRESS SOURCE LINUX KOBJ
+	export -f build_modules build_program kmake
+	export STRESS SOURCE LINUX KOBJ TOP
 	run_step stress-build "building the stress test" \
 		bash -ec 'build_modules "$SOURCE" "$STRESS" klp_stress'
 	echo "$modules_of" >"$STRESS/.stamp"

@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <sys/prctl.h>
-#include "klp_guest.h"
+#include "klp_util.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE	0x100000

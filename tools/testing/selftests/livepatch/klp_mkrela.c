@@ -12,9 +12,8 @@
  * table that grows is written anew.
  */
 #define _GNU_SOURCE
-#include <linux/elf.h>
 #include <stddef.h>
-#include "klp_guest.h"
+#include "klp_util.h"
 
 /* A flag of relocation sections that the kernel does not care about: sh_info is a section. */
 #ifndef SHF_INFO_LINK
@@ -103,7 +102,7 @@ static const char *name_of(const struct elf64_shdr *section)
 	return section_names.data + section->sh_name;
 }
 
-static struct elf64_shdr *find_section(const char *name)
+static struct elf64_shdr *section_called(const char *name)
 {
 	unsigned int i;
 
@@ -122,7 +121,7 @@ static struct table copy_section(const struct elf64_shdr *section)
 	return table;
 }
 
-static void read_module(const char *path)
+static void read_input(const char *path)
 {
 	struct image image = read_image(path);
 	struct elf64_hdr *header;
@@ -146,7 +145,7 @@ static void read_module(const char *path)
 	section_names = copy_section(&sections[header->e_shstrndx]);
 }
 
-static void write_module(const char *path)
+static void write_output(const char *path)
 {
 	struct elf64_hdr *header = (struct elf64_hdr *)file.data;
 	struct elf64_shdr *names = &sections[header->e_shstrndx];
@@ -175,7 +174,7 @@ static void write_module(const char *path)
  */
 static void rename_module(const char *name)
 {
-	struct elf64_shdr *section = find_section(THIS_MODULE_SECTION);
+	struct elf64_shdr *section = section_called(THIS_MODULE_SECTION);
 	char *start = file.data + section->sh_offset;
 	size_t i;
 
@@ -287,7 +286,7 @@ static void make_relas(void)
 	size_t j, count;
 	bool any = false;
 
-	symtab = find_section(".symtab");
+	symtab = section_called(".symtab");
 	strtab = &sections[symtab->sh_link];
 	strings = copy_section(strtab);
 
@@ -366,12 +365,12 @@ int main(int argc, char **argv)
 	if (argc - optind != 2)
 		show_help();
 
-	read_module(argv[optind]);
+	read_input(argv[optind]);
 	if (module_name)
 		rename_module(module_name);
 	else
 		make_relas();
-	write_module(argv[optind + 1]);
+	write_output(argv[optind + 1]);
 
 	return 0;
 }

@@ -1,55 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * klp_bench DIR STEP...: time what a livepatch core does, inside a guest that does nothing else.
- * DIR holds the modules.  Steps:
+ * klp_bench DIR STEP...: measure operations of a livepatch core, in a guest without other work.
+ * DIR contains the modules. Steps:
  *
  *	both:NAME:N[:K]	enable bench_NAME with N functions and disable it, K times
  *	enable:NAME:N	enable it, and leave it so
- *	threads:T	from here on there is a process of T sleeping threads
+ *	threads:T	start a process of T sleeping threads, for the following steps
  *	fork:K		delay of a fork in another process while one function is patched, K times
  *	load:N		delay of loading another module while N functions are disabled
  *	none:N		N functions patched, then replaced by a patch of another one
  *	all:N		N functions patched, then replaced by a patch of the same; it stays
  *	many:K		load of another module, K times: with no patch, with 16 of 64 objects each
- *	late:N:K	delay of loading another module while a patch with N modules that have come
- *			after it is disabled, K times
- *	spin:B		from here on a kernel thread spins in cond_resched(), or none does
- *	memory:N	what each of N functions takes; the patch stays
+ *	late:N:K	delay of loading another module while a patch with N modules that were
+ *			loaded after it is disabled, K times
+ *	spin:B		1: start a kernel thread that spins in cond_resched(), 0: stop it
+ *	memory:N	memory for each of N functions; the patch stays
  *	calls:N		calls of a function, not patched, patched, and during a transition
  *
  * Each result is a line "result KEY FUNCTIONS THREADS VALUE": seconds, bytes, or nanoseconds for
- * calls and many.  Anything unexpected ends the program with a message and status 1.
+ * calls and many. Any failure ends the program with a message and status 1.
  */
 
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include "../klp_guest.h"
 #include "bench.h"
+#include "klp_bench.h"
 
 #define LATE		500	/* a function that no other patch of the step has: LATE + N */
 #define MANY		16	/* modules bench_many_N */
-#define STACK		1024	/* of a thread that only sleeps */
+#define PATIENCE	900	/* seconds for a transition, and for a module to be unloaded */
 #define CHILD_STACK	16384
 #define CHILDREN	64
 
-static const char *modules;
-static int threads;		/* how many sleep */
-static pid_t sleepers;		/* the process they are in */
 static bool spinning;		/* bench_spin is loaded */
 static int kmsg = -1;
-
-/* Polling must not use much of the processor that executes the measured work. */
-static void pause_between_looks(double since)
-{
-	double t = (now() - since) / 50;
-
-	pause_for(t < 0.0001 ? 0.0001 : t > 0.02 ? 0.02 : t);
-}
 
 /*
  * Sleep for a random time. Stock repeats its passes at whole seconds: a step that follows
@@ -66,18 +53,7 @@ static void tell(const char *key, int functions, double value)
 	fflush(stdout);
 }
 
-static void must_write(const char *path, const char *text)
-{
-	if (write_file(path, text))
-		err(1, "%s", path);
-}
-
 /* Modules. */
-
-static struct image read_module(const char *name)
-{
-	return read_image(format("%s/bench_%s.ko", modules, name));
-}
 
 static void load_module(const char *name, struct image image, const char *params)
 {
@@ -87,34 +63,25 @@ static void load_module(const char *name, struct image image, const char *params
 
 static void load_file(const char *name)
 {
-	struct image image = read_module(name);
+	struct image image = read_module(format("bench_%s", name));
 
 	load_module(name, image, "");
 	munmap(image.data, image.size);
 }
 
-/* Unload a module. A livepatch is in use for a moment after its directory has been removed. */
 static void unload_module(const char *name)
 {
-	double start = now();
+	int ret = unload(format("bench_%s", name), PATIENCE);
 
-	while (remove_module(format("bench_%s", name))) {
-		if ((errno != EAGAIN && errno != EBUSY) || now() - start > 300)
-			err(1, "unload bench_%s", name);
-		pause_between_looks(start);
-	}
+	if (ret)
+		errx(1, "unload bench_%s: %s", name, strerror(ret));
 }
 
 /* Livepatches. */
 
-static char *patch_file(const char *name, const char *file)
-{
-	return format(SYSFS "/bench_%s/%s", name, file);
-}
-
 static bool in_transition(const char *name)
 {
-	long transition = read_number(patch_file(name, "transition"));
+	long transition = read_number(patch_file(format("bench_%s", name), "transition"));
 
 	if (transition < 0)
 		errx(1, "bench_%s is not enabled", name);
@@ -169,18 +136,15 @@ static double logged_transition(const char *name)
 
 static void wait_enabled(const char *name)
 {
-	double start = now();
-
-	while (in_transition(name)) {
-		if (now() - start > 900)
-			errx(1, "the transition of bench_%s does not end", name);
-		pause_between_looks(start);
-	}
+	if (!wait_for_transition(format("bench_%s", name), PATIENCE))
+		errx(1, "the transition of bench_%s does not end", name);
+	if (is_gone(name))
+		errx(1, "bench_%s is not enabled", name);
 }
 
 static void enable(const char *name, int functions)
 {
-	struct image image = read_module(name);
+	struct image image = read_module(format("bench_%s", name));
 	double start, end;
 
 	pause_by_chance();
@@ -201,11 +165,11 @@ static double time_until_gone(const char *name)
 
 	pause_by_chance();
 	start = now();
-	must_write(patch_file(name, "enabled"), "0");
+	must_write(patch_file(format("bench_%s", name), "enabled"), "0");
 	while (!is_gone(name)) {
-		if (now() - start > 900)
+		if (now() - start > PATIENCE)
 			errx(1, "bench_%s does not go", name);
-		pause_between_looks(start);
+		pause_between_polls(start);
 	}
 	return now() - start;
 }
@@ -229,122 +193,6 @@ static void both(const char *name, int functions, int times)
 		enable(name, functions);
 		disable(name, functions);
 	}
-}
-
-/* Threads that sleep. */
-
-static int sleep_for_ever(void *unused)
-{
-	for (;;)
-		syscall(SYS_pause);
-	return 0;
-}
-
-static void start_threads(int wanted)
-{
-	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-			  CLONE_SYSVSEM;
-	const struct rlimit many = { RLIM_INFINITY, RLIM_INFINITY };
-	int ready[2], i;
-	char *stacks, c;
-
-	if (sleepers) {
-		kill(sleepers, SIGKILL);
-		waitpid(sleepers, NULL, 0);
-	}
-	sleepers = 0;
-	threads = wanted;
-	if (!wanted)
-		return;
-
-	/* The default limits are lower than memory would allow. */
-	must_write("/proc/sys/kernel/threads-max", format("%d", wanted + 10000));
-	must_write("/proc/sys/kernel/pid_max", format("%d", wanted + 40000));
-	if (setrlimit(RLIMIT_NPROC, &many))
-		err(1, "number of processes");
-	if (pipe(ready))
-		err(1, "pipe");
-	sleepers = fork();
-	if (sleepers < 0)
-		err(1, "fork");
-	if (!sleepers) {
-		stacks = mmap(NULL, (size_t)wanted * STACK, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (stacks == MAP_FAILED)
-			err(1, "stacks");
-		for (i = 1; i <= wanted; i++)
-			if (clone(sleep_for_ever, stacks + (size_t)i * STACK, flags, NULL) < 0)
-				err(1, "thread %d", i);
-		if (write(ready[1], "", 1) != 1)
-			err(1, "pipe");
-		sleep_for_ever(NULL);
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		errx(1, "there are no %d threads", wanted);
-	close(ready[0]);
-	/* Wait until the last of them sleeps. */
-	pause_for(1 + wanted / 10000.0);
-}
-
-/* A probe is a process that repeats one operation and records its longest time. */
-
-struct probe {
-	pid_t pid;
-	atomic_bool ready, stop;
-	double worst;		/* to be read when the process has ended */
-};
-
-static void start_probe(struct probe *probe, double (*once)(void))
-{
-	pid_t pid;
-	double t;
-
-	probe->ready = false;
-	probe->stop = false;
-	probe->worst = 0;
-	pid = fork();
-	if (pid < 0)
-		err(1, "fork");
-	if (!pid) {
-		once();
-		probe->ready = true;
-		while (!probe->stop) {
-			t = once();
-			if (t > probe->worst)
-				probe->worst = t;
-		}
-		_exit(0);
-	}
-	/* The process shares the structure. Only the parent writes the pid. */
-	probe->pid = pid;
-	while (!probe->ready) {
-		if (waitpid(probe->pid, NULL, WNOHANG))
-			errx(1, "a probe ended");
-		pause_for(0.001);
-	}
-}
-
-/* The operation that is running at the end counts. */
-static double stop_probe(struct probe *probe)
-{
-	int status;
-
-	probe->stop = true;
-	if (waitpid(probe->pid, &status, 0) != probe->pid || status)
-		errx(1, "a probe failed: status %#x", status);
-	return probe->worst;
-}
-
-static struct probe *new_probe(void)
-{
-	struct probe *probe;
-
-	probe = mmap(NULL, sizeof(*probe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		     -1, 0);
-	if (probe == MAP_FAILED)
-		err(1, "probe");
-	return probe;
 }
 
 static void delays(const char *key, int functions, double with, double without)
@@ -403,7 +251,7 @@ static double one_fork(void)
 static void fork_delays(int times)
 {
 	struct probe *probe = new_probe();
-	struct image image = read_module("one");
+	struct image image = read_module("bench_one");
 	double with, without, start;
 
 	run_on(0);
@@ -460,16 +308,16 @@ static void load_delays(int functions)
 /* Replace a patch, and wait until the old one is removed. */
 static void replace(const char *key, int functions, int first, int count)
 {
-	struct image image = read_module("replace");
+	struct image image = read_module("bench_replace");
 	double end, start;
 
 	enable("module", functions);
 	load_module("replace", image, format("first=%d count=%d", first, count));
 	start = now();
 	while (in_transition("replace") || !is_gone("module")) {
-		if (now() - start > 900)
+		if (now() - start > PATIENCE)
 			errx(1, "the replacement does not end");
-		pause_between_looks(start);
+		pause_between_polls(start);
 	}
 	end = now();
 	tell(key, functions, end - start_of("replace"));
@@ -534,7 +382,7 @@ static void enable_late(struct image patch, int modules_late, const char *suffix
  */
 static void late_modules(int modules_late, int times)
 {
-	struct image patch = read_module("late"), target = read_module("late_target");
+	struct image patch = read_module("bench_late"), target = read_module("bench_late_target");
 	char *name = writable_name(target, "bench_late_target");
 	const char *suffix = spinning ? "_spin" : "";
 	struct probe *probe = new_probe();
@@ -673,7 +521,7 @@ static void calls(int functions)
 {
 	int called = functions >= 1000 ? BENCH_CALLED : 1;
 	int device, base, held_answer, loop_answer, ret;
-	struct image image = read_module("module");
+	struct image image = read_module("bench_module");
 	pid_t held, loop;
 	double start;
 
@@ -698,7 +546,7 @@ static void calls(int functions)
 	while (patch_state_of(getpid()) != 1) {
 		if (now() - start > 60)
 			errx(1, "this task is not switched");
-		pause_between_looks(start);
+		pause_between_polls(start);
 	}
 	time_calls(device, called);
 	ret = time_calls(device, called);
@@ -773,7 +621,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		errx(1, "klp_bench DIR STEP...");
-	modules = argv[1];
+	modules_dir = argv[1];
 	srand48(time(NULL));
 	/* A core that occupies a processor or a lock for minutes is a result, not an error. */
 	must_write("/proc/sys/kernel/soft_watchdog", "0");
@@ -781,12 +629,11 @@ int main(int argc, char **argv)
 	must_write("/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", "1");
 	load_file("target");
 	load_file("call");
-	other = read_module("other");
+	other = read_module("bench_other");
 	/* Wait for the activity after the boot to end. */
 	pause_for(2);
 	for (i = 2; i < argc; i++)
 		step(argv[i]);
-	if (sleepers)
-		kill(sleepers, SIGKILL);
+	start_threads(0);
 	return 0;
 }

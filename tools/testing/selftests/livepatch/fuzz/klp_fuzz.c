@@ -22,54 +22,46 @@
 #include <dirent.h>
 #include <ftw.h>
 #include <grp.h>
-#include <linux/elf.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
-#include "../klp_guest.h"
+#include "klp_fuzz.h"
 
 #define ENABLED_FUNCTIONS	"/sys/kernel/tracing/enabled_functions"
 #define PATCHES			3	/* modules fuzz_patch_N */
-#define RELA_MODULE		"test_klp_rela"
-#define RELA_TARGET		"test_klp_target"
-#define UNPRIVILEGED			65534
-#define PATIENCE		60	/* seconds for a transition, and for a module to go */
+#define UNPRIVILEGED		65534
 
-/* From the kernel's headers for itself. */
-#define SHF_RELA_LIVEPATCH	0x00100000
-#define SHN_LIVEPATCH		0xff20
+const char *phase = "start";
 
-static const char *modules;
 static uint64_t seed, state;
 static unsigned long attempt;
-static const char *phase = "start";
 
 /* Results of one phase, by errno; 0 is accepted. */
 static unsigned long answers[4096];
 
-static uint64_t random_number(void)
+uint64_t random_number(void)
 {
 	return next_random(&state);
 }
 
-static uint64_t below(uint64_t limit)
+uint64_t below(uint64_t limit)
 {
 	return (random_number() >> 11) % limit;
 }
 
-static bool one_in(unsigned int n)
+bool one_in(unsigned int n)
 {
 	return !below(n);
 }
 
 /* Each attempt has its own random state, so it can be repeated alone. */
-static void begin_attempt(unsigned long number)
+void begin_attempt(unsigned long number)
 {
 	attempt = number;
 	state = (seed + number) * 0x9e3779b97f4a7c15ULL + 1;
 	random_number();
 }
 
-static void fail(const char *fmt, ...)
+noreturn void fail(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -82,41 +74,20 @@ static void fail(const char *fmt, ...)
 	exit(1);
 }
 
-/*
- * Unload a module. Returns 0 or an errno. A livepatch is in use for a moment after its
- * directory has been removed.
- */
-static int unload(const char *name)
-{
-	double start = now();
-	int ret;
-
-	while ((ret = remove_module(name))) {
-		if ((ret != EAGAIN && ret != EBUSY) || now() - start > PATIENCE)
-			return ret;
-		pause_for(0.002);
-	}
-	return 0;
-}
-
 /* Livepatches. */
 
-static void wait_for_transition(const char *patch)
+/* Wait for the end of a transition, which must come. */
+void await_transition(const char *patch)
 {
-	double start = now();
-
-	while (read_number(format(SYSFS "/%s/transition", patch)) == 1) {
-		if (now() - start > PATIENCE)
-			fail("the transition of %s does not end", patch);
-		pause_for(0.002);
-	}
+	if (!wait_for_transition(patch, PATIENCE))
+		fail("the transition of %s does not end", patch);
 }
 
 /*
  * Disable a patch and wait. A persistent one stays in sysfs, another one is removed. Returns
  * true if this call has disabled the patch.
  */
-static bool disable(const char *patch)
+bool disable(const char *patch)
 {
 	bool disabled = false;
 	char enabled[PATH_MAX];
@@ -126,7 +97,7 @@ static bool disable(const char *patch)
 	snprintf(enabled, sizeof(enabled), SYSFS "/%s/enabled", patch);
 
 	while (is_there(patch)) {
-		wait_for_transition(patch);
+		await_transition(patch);
 		if (!read_number(enabled))
 			return true;
 		ret = write_file(enabled, "0");
@@ -196,7 +167,7 @@ static int count_patches(void)
 static size_t functions_before;
 
 /* A worker of the core unregisters functions without a patch. */
-static void expect_nothing_left(void)
+void expect_nothing_left(void)
 {
 	double start = now();
 	size_t functions;
@@ -211,13 +182,13 @@ static void expect_nothing_left(void)
 	}
 }
 
-static void count_answer(int ret)
+void count_answer(int ret)
 {
 	answers[ret < 4096 ? ret : 4095]++;
 }
 
 /* A phase that accepts or refuses everything has tested nothing. */
-static void tell_answers(void)
+void tell_answers(void)
 {
 	unsigned long refused = 0;
 	size_t i;
@@ -264,7 +235,7 @@ static void take_patch_back(int i, bool check)
 		fail("%s: %d callbacks are still owed", patch_name(i), ret);
 	if (fates[i].forced)
 		return;
-	ret = unload(patch_name(i));
+	ret = unload(patch_name(i), PATIENCE);
 	if (ret)
 		fail("%s cannot be unloaded: %s", patch_name(i), strerror(ret));
 }
@@ -275,7 +246,7 @@ static void wait_for_all(void)
 	int i;
 
 	for (i = 0; i < PATCHES; i++)
-		wait_for_transition(patch_name(i));
+		await_transition(patch_name(i));
 }
 
 /* The bits of described_twice stand for the targets, see fuzz_patch.h. */
@@ -295,7 +266,7 @@ static void try_description(void)
 
 	if (one_in(4)) {
 		if (is_loaded(target_names[t]))
-			ret = unload(target_names[t]);
+			ret = unload(target_names[t], PATIENCE);
 		else
 			ret = load_image(targets[t], "");
 		/* A patch may refuse it. */
@@ -337,7 +308,7 @@ static void take_all_back(void)
 		take_patch_back(i, false);
 	for (i = 0; i < 2; i++)
 		if (is_loaded(target_names[i]))
-			unload(target_names[i]);
+			unload(target_names[i], PATIENCE);
 	expect_nothing_left();
 }
 
@@ -348,9 +319,9 @@ static void try_descriptions(unsigned long times)
 
 	phase = "descriptions";
 	for (i = 0; i < PATCHES; i++)
-		patches[i] = read_image(format("%s/fuzz_patch_%d.ko", modules, i));
+		patches[i] = read_module(patch_name(i));
 	for (i = 0; i < 2; i++)
-		targets[i] = read_image(format("%s/%s.ko", modules, target_names[i]));
+		targets[i] = read_module(target_names[i]);
 	for (n = 0; n < times; n++) {
 		begin_attempt(n);
 		try_description();
@@ -358,260 +329,6 @@ static void try_descriptions(unsigned long times)
 			take_all_back();
 	}
 	take_all_back();
-	tell_answers();
-}
-
-/* Livepatch modules. */
-
-struct elf {
-	struct image image;
-	struct elf64_hdr *header;
-	struct elf64_shdr *sections;
-	struct elf64_sym *symbols;
-	unsigned int nr_symbols;
-	char *names, *section_names;
-};
-
-static struct elf read_elf(struct image image)
-{
-	struct elf elf = { .image = image, .header = (void *)image.data };
-	unsigned int i;
-
-	elf.sections = (void *)(image.data + elf.header->e_shoff);
-	elf.section_names = image.data + elf.sections[elf.header->e_shstrndx].sh_offset;
-	for (i = 1; i < elf.header->e_shnum; i++) {
-		if (elf.sections[i].sh_type != SHT_SYMTAB)
-			continue;
-		elf.symbols = (void *)(image.data + elf.sections[i].sh_offset);
-		elf.nr_symbols = elf.sections[i].sh_size / sizeof(*elf.symbols);
-		elf.names = image.data + elf.sections[elf.sections[i].sh_link].sh_offset;
-	}
-	return elf;
-}
-
-static struct elf64_shdr *random_klp_section(struct elf *elf)
-{
-	struct elf64_shdr *section;
-
-	do {
-		section = &elf->sections[below(elf->header->e_shnum)];
-	} while (!(section->sh_flags & SHF_RELA_LIVEPATCH));
-	return section;
-}
-
-static struct elf64_sym *random_klp_symbol(struct elf *elf)
-{
-	struct elf64_sym *symbol;
-
-	do {
-		symbol = &elf->symbols[below(elf->nr_symbols)];
-	} while (symbol->st_shndx != SHN_LIVEPATCH);
-	return symbol;
-}
-
-/* Bytes with a meaning in these names are more frequent. */
-static void change_name(char *name)
-{
-	static const char meaning[] = "..,,0019klpsymrelavmlinux%s_";
-	size_t length = strlen(name), i;
-
-	if (!length)
-		return;
-	i = below(length);
-	switch (below(4)) {
-	case 0:
-		name[i] = below(256);
-		break;
-	case 1:
-		name[i] = '\0';
-		break;
-	case 2:
-		memmove(name + i, name + i + 1, length - i);
-		break;
-	default:
-		name[i] = meaning[below(sizeof(meaning) - 1)];
-		break;
-	}
-}
-
-/*
- * Move relocations only to invalid places: one that changes another place in the module breaks
- * code, which the core cannot detect.
- */
-static void change_relocation(struct elf *elf)
-{
-	struct elf64_shdr *section = random_klp_section(elf);
-	struct elf64_rela *rela = (void *)(elf->image.data + section->sh_offset);
-	uint64_t symbol, type;
-
-	rela += below(section->sh_size / sizeof(*rela) ?: 1);
-	symbol = ELF64_R_SYM(rela->r_info);
-	type = ELF64_R_TYPE(rela->r_info);
-	switch (below(4)) {
-	case 0:
-		symbol = one_in(2) ? below(elf->nr_symbols) : elf->nr_symbols + below(3);
-		break;
-	case 1:
-		symbol = random_number() & 0xffffffff;
-		break;
-	case 2:
-		type = 40 + below(100);
-		break;
-	default:
-		rela->r_offset = (one_in(2) ? 1ULL << 20 : 0 - 64ULL) + below(64);
-		break;
-	}
-	rela->r_info = symbol << 32 | type;
-}
-
-/* Return a section that is not in memory, or an invalid index. */
-static uint32_t no_place(struct elf *elf)
-{
-	uint32_t i;
-
-	if (one_in(3))
-		return elf->header->e_shnum + below(1000);
-	if (one_in(3))
-		return 0;
-	do {
-		i = below(elf->header->e_shnum);
-	} while (elf->sections[i].sh_flags & SHF_ALLOC);
-	return i;
-}
-
-static void change_section(struct elf *elf)
-{
-	struct elf64_shdr *section = random_klp_section(elf);
-
-	switch (below(5)) {
-	case 0:
-		section->sh_size = below(section->sh_size + 1);
-		break;
-	case 1:
-		section->sh_info = no_place(elf);
-		break;
-	case 2:
-		section->sh_flags ^= one_in(2) ? SHF_ALLOC : SHF_RELA_LIVEPATCH;
-		break;
-	case 3:
-		section->sh_link = no_place(elf);
-		break;
-	default:
-		section->sh_entsize = below(100);
-		break;
-	}
-}
-
-static void change_symbol(struct elf *elf)
-{
-	static const uint16_t places[] = { SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_LIVEPATCH + 1 };
-	struct elf64_sym *symbol = random_klp_symbol(elf);
-
-	if (one_in(2))
-		symbol->st_shndx = places[below(4)];
-	else
-		symbol->st_value = random_number();
-}
-
-/*
- * Make one to three changes. RELA has four sections and four symbols of each kind, so that one
- * is always left.
- */
-static void mutate(struct elf *elf)
-{
-	int changes = 1 + below(3);
-
-	while (changes--) {
-		switch (below(10)) {
-		case 0 ... 3:
-			change_name(elf->names + random_klp_symbol(elf)->st_name);
-			break;
-		case 4:
-			change_name(elf->section_names + random_klp_section(elf)->sh_name);
-			break;
-		case 5:
-		case 6:
-			change_relocation(elf);
-			break;
-		case 7:
-		case 8:
-			change_section(elf);
-			break;
-		default:
-			change_symbol(elf);
-			break;
-		}
-	}
-}
-
-static bool has_klp_parts(struct elf *elf)
-{
-	bool section = false, symbol = false;
-	unsigned int i;
-
-	for (i = 0; i < elf->header->e_shnum; i++)
-		section |= !!(elf->sections[i].sh_flags & SHF_RELA_LIVEPATCH);
-	for (i = 0; i < elf->nr_symbols; i++)
-		symbol |= elf->symbols[i].st_shndx == SHN_LIVEPATCH;
-	return section && symbol;
-}
-
-static void try_module(struct image original, struct image target)
-{
-	struct image copy = original;
-	struct elf elf;
-	int ret;
-
-	copy.data = malloc(copy.size);
-	if (!copy.data)
-		err(1, "memory");
-	memcpy(copy.data, original.data, copy.size);
-	elf = read_elf(copy);
-	if (!has_klp_parts(&elf))
-		errx(1, "there are no livepatch relocations in the module");
-	mutate(&elf);
-
-	/* In half of the cases the target is loaded before, otherwise afterwards. */
-	if (one_in(2) && !is_loaded(RELA_TARGET) && load_image(target, ""))
-		fail("the target is refused");
-	ret = load_image(copy, one_in(2) ? "unchecked=1" : "unchecked=1 persistent=1");
-	count_answer(ret);
-	if (!ret) {
-		if (!is_loaded(RELA_TARGET))
-			count_answer(load_image(target, ""));
-		wait_for_transition(RELA_MODULE);
-		disable(RELA_MODULE);
-		if (one_in(2) && is_there(RELA_MODULE)) {
-			write_file(SYSFS "/" RELA_MODULE "/enabled", "1");
-			wait_for_transition(RELA_MODULE);
-			disable(RELA_MODULE);
-		}
-		ret = unload(RELA_MODULE);
-		if (ret)
-			fail("the module cannot be unloaded: %s", strerror(ret));
-	} else if (is_loaded(RELA_MODULE)) {
-		fail("refused, but loaded");
-	}
-	if (is_loaded(RELA_TARGET) && one_in(2) && unload(RELA_TARGET))
-		fail("the target does not go");
-	free(copy.data);
-}
-
-static void try_modules(const char *rela, unsigned long times)
-{
-	struct image original = read_image(rela);
-	struct image target = read_image(format("%s/" RELA_TARGET ".ko", modules));
-	unsigned long n;
-
-	phase = "modules";
-	for (n = 0; n < times; n++) {
-		begin_attempt(n);
-		try_module(original, target);
-		expect_nothing_left();
-	}
-	if (is_loaded(RELA_TARGET))
-		unload(RELA_TARGET);
-	expect_nothing_left();
 	tell_answers();
 }
 
@@ -774,7 +491,7 @@ static void try_files(int seconds)
 		begin_attempt(n);
 		i = below(PATCHES);
 		if (is_loaded(patch_name(i)) && !is_there(patch_name(i)) && !fates[i].forced)
-			unload(patch_name(i));
+			unload(patch_name(i), PATIENCE);
 		if (!is_loaded(patch_name(i)))
 			load_patch(i);
 		else
@@ -793,7 +510,7 @@ int main(int argc, char **argv)
 
 	if (argc != 6)
 		errx(1, "usage: klp_fuzz MODULES RELA SEED TIMES SECONDS");
-	modules = argv[1];
+	modules_dir = argv[1];
 	seed = strtoull(argv[3], NULL, 0);
 	fates = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (fates == MAP_FAILED)
