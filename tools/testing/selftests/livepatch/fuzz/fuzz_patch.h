@@ -122,7 +122,7 @@ static const char *const fuzz_target_names[] = {
 static const char *const fuzz_kernel_names[] = {
 	"cmdline_proc_show", "cmdline_proc_show", "version_proc_show", "version_proc_show",
 	"memcpy", "jiffies", "", "no_such_function", "a/b", "%s%n%p", "cmdline_proc_show,1",
-	"Version_proc_show", "..", "start_kernel", "do_one_initcall",
+	"Version_proc_show", "..", "start_kernel", "kernel_init_freeable",
 };
 
 /* Names that are much too long, too long by one, or valid. */

@@ -378,14 +378,35 @@ static bool is_true(const char *text)
 	return strchr("yYtT1", text[0]) ? text[0] : !strncasecmp(text, "on", 2);
 }
 
+/* Return true if the patch whose file "force" is @path replaces older patches. */
+static bool replaces(const char *path)
+{
+	return read_number(format("%.*sreplace", (int)(strlen(path) - strlen("force")), path)) == 1;
+}
+
+/*
+ * Record which modules a successful write to force may have pinned. They are the module of a
+ * patch that was being disabled, or those of the older patches when the patch replaces them.
+ */
+static void record_forced(const char *path, bool replace)
+{
+	int forced, i;
+
+	if (sscanf(path, SYSFS "/fuzz_patch_%d/", &forced) != 1)
+		return;
+	for (i = 0; i < PATCHES; i++)
+		if (replace || i == forced)
+			fates[i].forced = true;
+}
+
 /* A forced patch cannot be changed, so force is written last. */
 static void write_junk(double end, double end_of_mercy)
 {
 	static char junk[3 * 4096];
 	const char *path;
 	size_t length;
-	bool force;
-	int fd, i;
+	bool force, replace;
+	int fd;
 
 	while (now() < end) {
 		path = random_path();
@@ -397,10 +418,12 @@ static void write_junk(double end, double end_of_mercy)
 		fd = open(path, (one_in(2) ? O_RDWR : O_WRONLY) | O_CLOEXEC);
 		if (fd < 0)
 			continue;
+		/* Read before the write: the patch may be removed afterwards. */
+		replace = force && replaces(path);
 		length = make_junk(junk, sizeof(junk));
 		if (pwrite(fd, junk, length, one_in(4) ? below(8192) : 0) > 0 &&
-		    force && is_true(junk) && sscanf(path, SYSFS "/fuzz_patch_%d/", &i) == 1)
-			fates[i].forced = true;
+		    force && is_true(junk))
+			record_forced(path, replace);
 		close(fd);
 	}
 }
