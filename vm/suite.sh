@@ -39,8 +39,9 @@ own)
 	mkdir -p "$KHOME/tools"
 	build_stock_header || die "cannot build a livepatch against the header of stock"
 	for source in "$dir"/klp_*.c; do
+		[[ $source != */klp_util.c ]] || continue
 		tool=$KHOME/tools/$(basename "$source" .c)
-		gcc -O2 -Wall -o "$tool.$$" "$source" && mv "$tool.$$" "$tool" ||
+		build_program "$tool.$$" "$source" && mv "$tool.$$" "$tool" ||
 			die "cannot compile $source"
 	done
 	;;

@@ -34,24 +34,38 @@ struct klp_object;
  * size. With this name the loader does not find the symbol, and refuses the module. Increase
  * the number whenever a structure changes that authors fill in.
  */
-#define klp_enable_patch	klp_enable_patch_layout_1
+#define klp_enable_patch	klp_enable_patch_layout_2
+
+/*
+ * Features that Linux 6.12 does not have. A livepatch that is built for both uses a field only
+ * if its macro is defined.
+ */
+#define KLP_HAVE_HOOKS
+#define KLP_HAVE_PERSISTENT
+#define KLP_HAVE_STACK_ONLY
+#define KLP_HAVE_REPLACE_SET
 
 /**
  * struct klp_func - a function to be replaced
  * @old_name:	name of the function that is replaced, as in /proc/kallsyms
- * @new_func:	replacement for the function
+ * @new_func:	replacement for the function, NULL with @stack_only
  * @old_sympos:	position among the symbols called @old_name in this object, counted from 1 in the
  *		order of /proc/kallsyms. 0 means that the name is unique: otherwise the patch is
  *		refused
+ * @stack_only:	do not replace the function. No task is switched, in either direction, while it
+ *		is in the function or in a version of it: a caller of replaced functions calls
+ *		either only old or only new ones. The function need not be traceable
  * @old_func:	set by the core: the function that is replaced, NULL while its object is not
  *		loaded
  *
- * An empty entry ends the array. As in Linux 6.12, without the other fields of the core.
+ * An empty entry ends the array. As in Linux 6.12, except for @stack_only, and without the other
+ * fields of the core.
  */
 struct klp_func {
 	const char *old_name;
 	void *new_func;
 	unsigned long old_sympos;
+	bool stack_only;
 
 	/* The core's. */
 	void *old_func;
@@ -155,7 +169,11 @@ struct klp_state {
  * @mod:	the livepatch module, THIS_MODULE
  * @objs:	the objects to be changed, ended by an empty entry
  * @states:	the system states that the patch changes, or NULL
- * @replace:	replace all enabled patches
+ * @replace:	replace all enabled patches of @replace_set and of @replace_sets
+ * @replace_set: the set of the patch, 0 by default. Patches of different sets are independent:
+ *		they replace each other only by @replace_sets, and one that changes a function
+ *		or has a state of another set is refused
+ * @replace_sets: further sets that a patch with @replace replaces, ended by 0, or NULL
  * @persistent:	keep the disabled patch in sysfs, where it can be enabled again. A patch that has
  *		been replaced by another one is freed nevertheless: its unpatch callbacks have
  *		not run
@@ -166,13 +184,16 @@ struct klp_state {
  * only in klp_enable_patch().
  *
  * The structure must stay valid until the exit of the module is called. The core does not
- * access it afterwards. As in Linux 6.12, except for @persistent.
+ * access it afterwards. As in Linux 6.12, except for @replace_set, @replace_sets and
+ * @persistent.
  */
 struct klp_patch {
 	struct module *mod;
 	struct klp_object *objs;
 	struct klp_state *states;
 	bool replace;
+	unsigned int replace_set;
+	const unsigned int *replace_sets;
 	bool persistent;
 
 	/* The core's. */
@@ -181,12 +202,12 @@ struct klp_patch {
 
 #ifdef CONFIG_64BIT
 /* Increase the number in klp_enable_patch when one of these has to be changed. */
-static_assert(sizeof(struct klp_func) == 32);
+static_assert(sizeof(struct klp_func) == 40);
 static_assert(sizeof(struct klp_callbacks) == 40);
 static_assert(sizeof(struct klp_hook) == 8);
 static_assert(sizeof(struct klp_object) == 88);
 static_assert(sizeof(struct klp_state) == 24);
-static_assert(sizeof(struct klp_patch) == 32);
+static_assert(sizeof(struct klp_patch) == 48);
 #endif
 
 static inline bool klp_is_last_object(const struct klp_object *obj)

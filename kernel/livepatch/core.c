@@ -27,11 +27,12 @@
  *		klp_module_going() frees it when its module is unloaded.
  *   RETIRED	The patch is on klp_retired_patches until klp_free_work frees it.
  *
- * A description is checked in five places:
+ * A description is checked in six places:
  *
  *   klp_check_description()	the arrays exist, the module is a livepatch
  *   klp_check_installed()	no other transition, the states fit the installed patches
  *   klp_rt_create_patch()	names, duplicates by name, no part in an init section
+ *   klp_rt_check_conflicts()	no function of a patch of another set
  *   klp_sysfs_add_patch()	no directory or file of the same name exists
  *   klp_symbols_resolve()	per loaded object: symbols, sizes, duplicates by address
  */
@@ -158,13 +159,12 @@ static void klp_transition_finished(struct klp_rt_patch *patch)
 			klp_retire_patch(patch);
 		return;
 	}
-	if (!patch->replace)
-		return;
 	/* Keep the patches above @patch: its disabling has been reversed, and they are newer. */
 	list_for_each_entry_safe(old, next, &klp_patches, node) {
 		if (old == patch)
 			break;
-		klp_retire_patch(old);
+		if (klp_replaces(patch->desc, old))
+			klp_retire_patch(old);
 	}
 }
 
@@ -358,9 +358,20 @@ static struct klp_rt_patch *klp_create_patch(struct klp_patch *desc)
 		return ERR_PTR(-ENODEV);
 	}
 	patch = klp_rt_create_patch(desc);
-	if (IS_ERR(patch))
-		module_put(desc->mod);
+	if (IS_ERR(patch)) {
+		ret = PTR_ERR(patch);
+		goto put;
+	}
+	ret = klp_rt_check_conflicts(patch);
+	if (ret) {
+		klp_rt_destroy_patch(patch);
+		goto put;
+	}
 	return patch;
+
+put:
+	module_put(desc->mod);
+	return ERR_PTR(ret);
 }
 
 static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64 start)
@@ -425,8 +436,9 @@ static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64
  *   states do not fit those of the installed patches
  * * %-ENOENT - the size of a function is not known
  * * %-EEXIST - an object, a function or the patch exists already
- * * %-EBUSY - another patch is in transition, another user of ftrace has redirected a
- *   function, or kernel.ftrace_enabled is 0
+ * * %-EBUSY - another patch is in transition, a patch of another set changes a function or
+ *   has a state of this one, another user of ftrace has redirected a function, or
+ *   kernel.ftrace_enabled is 0
  * * %-EDEADLK - the caller is a callback or a hook
  * * %-ENODEV - the module is being removed, or sysfs could not be set up (not logged)
  * * %-ENOEXEC - the architecture refuses a relocation
@@ -472,6 +484,8 @@ static int klp_enable_again(struct klp_rt_patch *patch)
 		return -ENODEV;
 	}
 	ret = klp_check_installed(patch->desc);
+	if (!ret)
+		ret = klp_rt_check_conflicts(patch);
 	if (!ret && patch->replace)
 		ret = klp_rt_add_nops(patch);
 	if (!ret)
@@ -555,7 +569,8 @@ static int klp_check_init_done(struct klp_rt_patch *patch)
 	bool is_left;
 
 	klp_for_each_patch(old) {
-		is_left = old == patch ? !patch->enabled : patch->enabled && patch->replace;
+		is_left = old == patch ? !patch->enabled :
+			  patch->enabled && klp_replaces(patch->desc, old);
 		if (is_left && old->mod->state != MODULE_STATE_LIVE) {
 			pr_err("patch '%s' cannot be forced: the init of module '%s' has not succeeded\n",
 			       patch->name, old->name);

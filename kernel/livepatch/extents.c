@@ -411,7 +411,7 @@ static int klp_find_new_extents(struct klp_rt_object *obj, struct klp_whole *who
 	memset(wholes, 0, array_size(obj->nr_funcs, sizeof(*wholes)));
 	klp_rt_for_each_func(func, obj) {
 		wholes[i].func = func;
-		if (!func->nop)
+		if (klp_func_has_replacement(func))
 			klp_search_extent(&search, (unsigned long)func->new_func, &func->new_size,
 					  &wholes[i]);
 		i++;
@@ -461,7 +461,7 @@ static int klp_look_up_sizes(struct klp_rt_func *func)
 	ret = klp_look_up_func_size(func, func->old_func, &func->old_size, "");
 	if (ret)
 		return ret;
-	if (func->nop) {
+	if (!klp_func_has_replacement(func)) {
 		func->new_func = func->old_func;
 		func->new_size = func->old_size;
 	}

@@ -271,6 +271,22 @@ static struct klp_redirect *klp_find_redirect(unsigned long ip)
 	return NULL;
 }
 
+/**
+ * klp_redirect_newest() - find the newest version of an address
+ * @ip: the address that ftrace patches, or 0
+ *
+ * Context: process context, klp_mutex held.
+ * Return: the version, or NULL when calls run the original code.
+ */
+struct klp_rt_func *klp_redirect_newest(unsigned long ip)
+{
+	struct klp_redirect *redirect = klp_find_redirect(ip);
+
+	if (!redirect)
+		return NULL;
+	return rcu_dereference_protected(redirect->newest, lockdep_is_held(&klp_mutex));
+}
+
 VISIBLE_IF_KUNIT void klp_push_version(struct klp_rt_func *func)
 {
 	struct klp_rt_func __rcu **newest = &func->redirect->newest;
@@ -540,7 +556,7 @@ void klp_redirect_prepare(struct klp_rt_patch *patch)
 		if (!klp_object_loaded(obj))
 			continue;
 		klp_rt_for_each_func(func, obj) {
-			if (!klp_plan_redirect(batch, func))
+			if (klp_func_is_version(func) && !klp_plan_redirect(batch, func))
 				goto free;
 		}
 	}
@@ -609,6 +625,24 @@ static void klp_drop_addresses(struct klp_redirect_batch *batch, unsigned int fi
 		klp_find_slot(batch, batch->ips[--batch->nr_filtered])->batch = NULL;
 }
 
+/*
+ * Return -EBUSY if a patch of another set has a version of the address of @func, by another name
+ * than this one.
+ */
+static int klp_check_address(const struct klp_rt_func *func)
+{
+	const struct klp_rt_patch *patch = func->obj->patch;
+	const struct klp_rt_func *newest;
+
+	newest = rcu_dereference_protected(func->redirect->newest, lockdep_is_held(&klp_mutex));
+	if (!newest || !klp_sets_conflict(patch->desc, newest->obj->patch))
+		return 0;
+	pr_err("patch '%s' of set %u changes function '%s' of object '%s', which patch '%s' of set %u changes as '%s'\n",
+	       patch->name, patch->replace_set, func->name, klp_object_name(func->obj),
+	       newest->obj->patch->name, newest->obj->patch->replace_set, newest->name);
+	return -EBUSY;
+}
+
 static int klp_redirect_funcs(struct klp_rt_object *obj)
 {
 	struct klp_redirect_batch *batch;
@@ -622,7 +656,7 @@ static int klp_redirect_funcs(struct klp_rt_object *obj)
 
 	first = batch->nr_filtered;
 	klp_rt_for_each_func(func, obj) {
-		if (func->redundant)
+		if (!klp_func_is_version(func))
 			continue;
 		func->redirect = klp_plan_redirect(batch, func);
 		if (!func->redirect) {
@@ -630,6 +664,9 @@ static int klp_redirect_funcs(struct klp_rt_object *obj)
 			ret = -EINVAL;
 			goto drop;
 		}
+		ret = klp_check_address(func);
+		if (ret)
+			goto drop;
 	}
 	if (batch->nr_filtered > first) {
 		ret = klp_register_addresses(batch, first, obj);
@@ -643,7 +680,7 @@ static int klp_redirect_funcs(struct klp_rt_object *obj)
 	 * transition the object is a module whose code does not run yet.
 	 */
 	klp_rt_for_each_func(func, obj) {
-		if (!func->redundant)
+		if (func->redirect)
 			klp_push_version(func);
 	}
 	goto free;
@@ -658,6 +695,17 @@ free:
 	return ret;
 }
 
+/* Return the number of functions of @obj that are redirected, nops included. */
+static unsigned int klp_count_versions(struct klp_rt_object *obj)
+{
+	struct klp_rt_func *func;
+	unsigned int nr = 0;
+
+	klp_rt_for_each_func(func, obj)
+		nr += !!func->redirect;
+	return nr;
+}
+
 /**
  * klp_redirect_object() - redirect the functions of an object
  * @obj: the object, loaded, with its symbols resolved
@@ -669,8 +717,8 @@ free:
  * Return:
  * * %0 - the functions are redirected
  * * %-EINVAL - a function cannot be traced
- * * %-EBUSY - another IPMODIFY ops is on a function, which is logged, or
- *   kernel.ftrace_enabled is 0
+ * * %-EBUSY - another IPMODIFY ops is on a function, or a patch of another set changes it,
+ *   which is logged, or kernel.ftrace_enabled is 0
  * * %-ENOMEM - no memory
  * * another errno of ftrace
  */
@@ -686,7 +734,7 @@ int klp_redirect_object(struct klp_rt_object *obj)
 			return ret;
 	}
 	klp_rt_set_patched(obj, true);
-	trace_klp_object_patched(obj->patch->name, klp_object_name(obj), obj->nr_funcs);
+	trace_klp_object_patched(obj->patch->name, klp_object_name(obj), klp_count_versions(obj));
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_redirect_object);
@@ -907,17 +955,19 @@ static void klp_trim_fn(struct work_struct *work)
 void klp_unredirect_object(struct klp_rt_object *obj)
 {
 	struct klp_rt_func *func;
+	unsigned int nr;
 
 	lockdep_assert_held(&klp_mutex);
 
 	if (!obj->patched)
 		return;
+	nr = klp_count_versions(obj);
 	klp_rt_for_each_func(func, obj) {
 		if (func->redirect)
 			klp_pop_version(func);
 	}
 	klp_rt_set_patched(obj, false);
-	trace_klp_object_unpatched(obj->patch->name, klp_object_name(obj), obj->nr_funcs);
+	trace_klp_object_unpatched(obj->patch->name, klp_object_name(obj), nr);
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_unredirect_object);
 

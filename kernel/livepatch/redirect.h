@@ -7,6 +7,7 @@ struct klp_rt_object;
 struct klp_rt_patch;
 struct module;
 
+struct klp_rt_func *klp_redirect_newest(unsigned long ip);
 void klp_redirect_prepare(struct klp_rt_patch *patch);
 int klp_redirect_object(struct klp_rt_object *obj);
 void klp_unredirect_object(struct klp_rt_object *obj);

@@ -223,6 +223,10 @@ static int klp_check_patch_lasts(const struct klp_patch *desc)
 		pr_err("patch '%s': states is in an init section\n", desc->mod->name);
 		return -EINVAL;
 	}
+	if (within_module_init((unsigned long)desc->replace_sets, desc->mod)) {
+		pr_err("patch '%s': replace_sets is in an init section\n", desc->mod->name);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -244,9 +248,9 @@ static int klp_rt_add_func(struct klp_rt_object *obj, struct klp_func *desc)
 		       klp_object_name(obj));
 		return -EINVAL;
 	}
-	if (!desc->new_func) {
-		pr_err("function '%s' of object '%s' has no replacement\n", desc->old_name,
-		       klp_object_name(obj));
+	if (!desc->new_func != desc->stack_only) {
+		pr_err("function '%s' of object '%s' has %s replacement\n", desc->old_name,
+		       klp_object_name(obj), desc->stack_only ? "stack_only and a" : "no");
 		return -EINVAL;
 	}
 
@@ -259,6 +263,7 @@ static int klp_rt_add_func(struct klp_rt_object *obj, struct klp_func *desc)
 		return -ENOMEM;
 	func->desc = desc;
 	func->new_func = desc->new_func;
+	func->stack_only = desc->stack_only;
 	return 0;
 }
 
@@ -325,13 +330,19 @@ static int klp_rt_add_object_nops(struct klp_rt_patch *patch, struct klp_rt_obje
 	bool added = false;
 
 	klp_rt_for_each_func(old_func, old_obj) {
+		if (old_func->stack_only)
+			continue;
 		if (!obj) {
 			obj = klp_rt_alloc_object(patch, old_obj->name);
 			if (!obj)
 				return -ENOMEM;
 		}
-		if (klp_rt_find_func(obj, old_func->name, klp_func_position(old_func)))
+		func = klp_rt_find_func(obj, old_func->name, klp_func_position(old_func));
+		if (func) {
+			/* A nop has the directory of its name. So make this function the nop. */
+			func->nop = func->nop || func->stack_only;
 			continue;
+		}
 		func = klp_rt_alloc_func(obj, old_func->name, old_func->sympos);
 		if (!func)
 			return -ENOMEM;
@@ -345,7 +356,7 @@ static int klp_rt_add_object_nops(struct klp_rt_patch *patch, struct klp_rt_obje
  * klp_rt_add_nops() - add the nops of an atomic replace
  * @patch: a patch that is not on the stack
  *
- * A function that an older patch changes and this one does not change is reverted to its
+ * A function that a replaced patch changes and this one does not change is reverted to its
  * original code, in the same transition. Until the end of the transition a nop is its newest
  * version. The names of nops belong to the older patch, which exists until the nops are freed.
  *
@@ -361,8 +372,119 @@ int klp_rt_add_nops(struct klp_rt_patch *patch)
 	int ret;
 
 	klp_for_each_patch(old) {
+		if (!klp_replaces(patch->desc, old))
+			continue;
 		klp_rt_for_each_object(old_obj, old) {
 			ret = klp_rt_add_object_nops(patch, old_obj);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * klp_replaces() - find out whether a patch replaces an older one
+ * @desc: description of the patch
+ * @old:  a patch below it on the stack
+ *
+ * Context: process context, klp_mutex held.
+ * Return: true if @desc has klp_patch.replace, and @old is of a set that it replaces.
+ */
+bool klp_replaces(const struct klp_patch *desc, const struct klp_rt_patch *old)
+{
+	const unsigned int *set = desc->replace_sets;
+
+	if (!desc->replace)
+		return false;
+	if (old->replace_set == desc->replace_set)
+		return true;
+	for (; set && *set; set++) {
+		if (*set == old->replace_set)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * klp_sets_conflict() - find out whether two patches must not change the same function
+ * @desc: description of a patch
+ * @old:  a patch below it on the stack
+ *
+ * Context: process context, klp_mutex held.
+ * Return: true if they are of different sets, and @desc does not replace @old. The patch must
+ * not change a function or have a state that @old changes or has.
+ */
+bool klp_sets_conflict(const struct klp_patch *desc, const struct klp_rt_patch *old)
+{
+	return desc->replace_set != old->replace_set && !klp_replaces(desc, old);
+}
+
+static int klp_check_state_conflict(const struct klp_rt_patch *patch,
+				    const struct klp_rt_patch *old)
+{
+	const struct klp_state *state;
+
+	for (state = patch->desc->states; state && state->id; state++) {
+		if (!klp_get_state(old->desc, state->id))
+			continue;
+		pr_err("patch '%s' of set %u has state %lu, as patch '%s' of set %u does\n",
+		       patch->name, patch->replace_set, state->id, old->name, old->replace_set);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int klp_check_object_conflict(struct klp_rt_object *obj, struct klp_rt_object *old)
+{
+	struct klp_rt_func *func, *other;
+
+	klp_rt_for_each_func(func, obj) {
+		if (!klp_func_has_replacement(func))
+			continue;
+		other = klp_rt_find_func(old, func->name, klp_func_position(func));
+		if (!other || !klp_func_has_replacement(other))
+			continue;
+		pr_err("patch '%s' of set %u changes function '%s,%lu' of object '%s', as patch '%s' of set %u does\n",
+		       obj->patch->name, obj->patch->replace_set, func->name,
+		       klp_func_position(func), klp_object_name(obj), old->patch->name,
+		       old->patch->replace_set);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/**
+ * klp_rt_check_conflicts() - check functions and states against patches of other sets
+ * @patch: a patch that is not on the stack
+ *
+ * States are compared by number, and functions by name and position, whether their object is
+ * loaded or not.
+ * klp_redirect_object() compares the addresses of those that have several names.
+ *
+ * Context: process context, klp_mutex held.
+ * Return:
+ * * %0 - no other patch has them
+ * * %-EBUSY - a patch of another set, which is not replaced, has a function or a state of
+ *   @patch, which is logged
+ */
+int klp_rt_check_conflicts(struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj, *old_obj;
+	struct klp_rt_patch *old;
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	klp_for_each_patch(old) {
+		if (!klp_sets_conflict(patch->desc, old))
+			continue;
+		ret = klp_check_state_conflict(patch, old);
+		if (ret)
+			return ret;
+		klp_rt_for_each_object(obj, patch) {
+			old_obj = klp_rt_find_object(old, obj->name);
+			ret = old_obj ? klp_check_object_conflict(obj, old_obj) : 0;
 			if (ret)
 				return ret;
 		}
@@ -423,6 +545,7 @@ struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc)
 	patch->mod = desc->mod;
 	patch->name = desc->mod->name;
 	patch->replace = desc->replace;
+	patch->replace_set = desc->replace_set;
 	patch->persistent = desc->persistent;
 	INIT_LIST_HEAD(&patch->objs);
 	INIT_LIST_HEAD(&patch->node);
@@ -483,24 +606,33 @@ void klp_rt_drop_nops(struct klp_rt_patch *patch)
 			continue;
 		}
 		for (i = 0, kept = 0; i < obj->nr_funcs; i++) {
-			if (!obj->by_name[i]->nop)
+			if (obj->by_name[i]->desc)
 				obj->by_name[kept++] = obj->by_name[i];
 		}
 		obj->nr_funcs = kept;
 		list_for_each_entry_safe(func, next, &obj->funcs, node) {
-			if (func->nop)
+			func->nop = false;
+			if (!func->desc)
 				klp_rt_destroy_func(func);
 		}
 	}
 }
 
+/* Number the patches of each set. */
 static void klp_rt_renumber(void)
 {
-	struct klp_rt_patch *patch;
-	unsigned int order = 0;
+	struct klp_rt_patch *patch, *older;
+	unsigned int order;
 
-	klp_for_each_patch(patch)
-		WRITE_ONCE(patch->stack_order, ++order);
+	klp_for_each_patch(patch) {
+		order = 1;
+		klp_for_each_patch(older) {
+			if (older == patch)
+				break;
+			order += older->replace_set == patch->replace_set;
+		}
+		WRITE_ONCE(patch->stack_order, order);
+	}
 }
 
 /* Put @patch on top of the stack of patches. */

@@ -44,13 +44,15 @@ struct klp_code_part {
  * @old_func:	 address of the function that is replaced. Valid while @obj is loaded, like the
  *		 next four
  * @old_size:	 size of @old_func in bytes
- * @new_func:	 address of the replacement, @old_func for a nop
+ * @new_func:	 address of the replacement, @old_func if there is none
  * @new_size:	 size of @new_func in bytes
  * @ip:		 the address in @old_func that ftrace patches, 0 if there is none
  * @parts:	 code of @old_func and of @new_func that is outside of them
  * @redundant:	 a nop for an address that another function of @obj has, by another
  *		 name: it is no version
- * @nop:	 created by klp_rt_add_nops(): the version that runs the original code
+ * @nop:	 set by klp_rt_add_nops(): the version that runs the original code
+ * @stack_only:	 no replacement: tasks are not switched while they are in the function. Such a
+ *		 function may be a nop during a replace
  * @transition:	 the patch is in transition: the state of the calling task selects the version.
  *		 Read by the ftrace handler
  * @redirect:	 the redirect that this is a version of, or NULL
@@ -72,6 +74,7 @@ struct klp_rt_func {
 	struct list_head parts;
 	bool redundant;
 	bool nop;
+	bool stack_only;
 	bool transition;
 	struct klp_redirect *redirect;
 	struct klp_rt_func __rcu *older;
@@ -134,13 +137,14 @@ struct klp_rt_object {
  * @name:	name of the module and of the patch
  * @enabled:	what the last request was. The transition to it may be running. Read by sysfs
  *		without the lock
- * @replace:	the patch replaces all older ones
+ * @replace:	the patch replaces the older ones for which klp_replaces() returns true
+ * @replace_set: the set of the patch
  * @persistent:	the patch moves to klp_disabled_patches when it has been disabled
  * @forced:	a task may still run its code: the module is never unloaded
  * @leaving:	the module is being unloaded while the patch is enabled: requests are refused
  * @retired:	the patch has left the stack and is about to be freed
- * @stack_order: position in the stack of patches, 1 is the oldest. Read by sysfs without the
- *		lock
+ * @stack_order: position among the patches of the set on the stack, 1 is the oldest. Read by
+ *		sysfs without the lock
  * @objs:	the objects in the order of the description, those with only nops last
  * @request:	the last request, in the words of the klp_request trace event
  * @requested_ns: time of that request, from ktime_get_ns()
@@ -153,6 +157,7 @@ struct klp_rt_patch {
 	const char *name;
 	bool enabled;
 	bool replace;
+	unsigned int replace_set;
 	bool persistent;
 	bool forced;
 	bool leaving;
@@ -208,6 +213,18 @@ static inline unsigned long klp_func_position(const struct klp_rt_func *func)
 	return func->sympos ?: 1;
 }
 
+/* Return true if @func has code of its own that replaces the old function. */
+static inline bool klp_func_has_replacement(const struct klp_rt_func *func)
+{
+	return !func->nop && !func->stack_only;
+}
+
+/* Return true if @func becomes a version of a redirect when its object is redirected. */
+static inline bool klp_func_is_version(const struct klp_rt_func *func)
+{
+	return !func->redundant && (func->nop || !func->stack_only);
+}
+
 static inline void klp_rt_set_enabled(struct klp_rt_patch *patch, bool enabled)
 {
 	/* Read by sysfs without the lock. */
@@ -232,6 +249,9 @@ static inline void klp_rt_set_old_func(struct klp_rt_func *func, void *old_func)
 
 struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc);
 void klp_rt_destroy_patch(struct klp_rt_patch *patch);
+bool klp_replaces(const struct klp_patch *desc, const struct klp_rt_patch *old);
+bool klp_sets_conflict(const struct klp_patch *desc, const struct klp_rt_patch *old);
+int klp_rt_check_conflicts(struct klp_rt_patch *patch);
 int klp_rt_add_nops(struct klp_rt_patch *patch);
 void klp_rt_drop_nops(struct klp_rt_patch *patch);
 

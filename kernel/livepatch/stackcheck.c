@@ -21,6 +21,9 @@
  *
  * A forced transition leaves tasks in versions further down the stack of versions. A replace
  * checks for all of these versions.
+ *
+ * A function with klp_func.stack_only is checked for in both directions, in all versions that
+ * patches have given it.
  */
 
 #include <kunit/visibility.h>
@@ -30,6 +33,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/sort.h>
 #include <linux/stacktrace.h>
+#include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
 
@@ -141,6 +145,18 @@ static void klp_add_entry(struct klp_stack_fill *fill, struct klp_rt_func *func)
 	klp_add_range(fill, func->name, start, func->ip + MCOUNT_INSN_SIZE - start);
 }
 
+/* Add the old function and all versions of it. */
+static void klp_add_all_code(struct klp_stack_fill *fill, struct klp_rt_func *func)
+{
+	struct klp_rt_func *version = klp_redirect_newest(func->ip);
+
+	klp_add_old_code(fill, func);
+	while (version) {
+		klp_add_new_code(fill, func->name, version);
+		version = rcu_dereference_protected(version->older, lockdep_is_held(&klp_mutex));
+	}
+}
+
 /* Add the functions of @patch that tasks leave when they are switched to @target. */
 static void klp_add_functions(struct klp_stack_fill *fill, struct klp_rt_patch *patch, int target)
 {
@@ -151,6 +167,8 @@ static void klp_add_functions(struct klp_stack_fill *fill, struct klp_rt_patch *
 		if (!obj->patched)
 			continue;
 		klp_rt_for_each_func(func, obj) {
+			if (func->stack_only)
+				klp_add_all_code(fill, func);
 			if (!func->redirect)
 				continue;
 			if (target == KLP_TRANSITION_UNPATCHED)
@@ -178,12 +196,11 @@ static void klp_add_texts(struct klp_stack_fill *fill, struct klp_rt_patch *patc
 		klp_add_text(fill, patch);
 		return;
 	}
-	if (!patch->replace)
-		return;
 	klp_for_each_patch(old) {
 		if (old == patch)
 			break;
-		klp_add_text(fill, old);
+		if (klp_replaces(patch->desc, old))
+			klp_add_text(fill, old);
 	}
 }
 
@@ -208,7 +225,8 @@ static void klp_sort_ranges(struct klp_stack_range *ranges, unsigned int nr)
  * the transition is reversed.
  *
  * It has two ranges for each function and one for each of its parts, one more for each older
- * version in a replace, and one for each livepatch module that is disabled or replaced.
+ * version in a replace, one for each version of a stack_only function, and one for each
+ * livepatch module that is disabled or replaced.
  *
  * Context: process context, klp_mutex held.
  * Return: the table, or NULL without memory.

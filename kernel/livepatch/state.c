@@ -66,19 +66,24 @@ EXPORT_SYMBOL_GPL(klp_get_prev_state);
 
 /*
  * Return true if the states of @patch fit those of the installed patches: no state has an older
- * version than there, and a replacing patch has all their states.
+ * version than there, and a replacing patch has all states of the patches that it replaces.
+ * klp_rt_check_conflicts() checks the states of patches of other sets.
  */
 bool klp_states_compatible(struct klp_patch *patch)
 {
 	struct klp_state *installed, *state;
 	struct klp_rt_patch *below;
+	bool replaced;
 
 	lockdep_assert_held(&klp_mutex);
 
 	klp_for_each_patch(below) {
+		if (klp_sets_conflict(patch, below))
+			continue;
+		replaced = klp_replaces(patch, below);
 		for (installed = below->desc->states; installed && installed->id; installed++) {
 			state = klp_get_state(patch, installed->id);
-			if (state ? state->version < installed->version : patch->replace)
+			if (state ? state->version < installed->version : replaced)
 				return false;
 		}
 	}

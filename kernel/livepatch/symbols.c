@@ -184,6 +184,14 @@ VISIBLE_IF_KUNIT void klp_locate_func(struct klp_rt_func *func)
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_locate_func);
 
+/* Order of functions with one address: replacements, nops, functions that are no version. */
+static int klp_alias_rank(const struct klp_rt_func *func)
+{
+	if (func->nop)
+		return 1;
+	return func->stack_only ? 2 : 0;
+}
+
 static int klp_cmp_funcs_by_ip(const void *a, const void *b)
 {
 	const struct klp_rt_func *one = *(struct klp_rt_func * const *)a;
@@ -191,14 +199,13 @@ static int klp_cmp_funcs_by_ip(const void *a, const void *b)
 
 	if (one->ip != other->ip)
 		return one->ip < other->ip ? -1 : 1;
-	/* Sort the described functions before the nops. */
-	return (int)one->nop - (int)other->nop;
+	return klp_alias_rank(one) - klp_alias_rank(other);
 }
 
 /*
  * Find functions of an object that are two names of one address. The handler gets an address,
  * not a name: the second function would become a newer version of the first. A description may
- * name only one of them. A nop for another name, which an older patch has used, is redundant.
+ * replace only one of them. A nop for another name, which an older patch has used, is redundant.
  */
 static int klp_find_aliases(struct klp_rt_object *obj)
 {
@@ -224,13 +231,13 @@ static int klp_find_aliases(struct klp_rt_object *obj)
 		func = by_ip[i];
 		if (!func->ip || func->ip != by_ip[i - 1]->ip)
 			continue;
-		if (!func->nop) {
+		if (klp_func_has_replacement(func)) {
 			pr_err("functions '%s' and '%s' of object '%s' have the same address\n",
 			       by_ip[i - 1]->name, func->name, klp_object_name(obj));
 			ret = -EEXIST;
 			break;
 		}
-		func->redundant = true;
+		func->redundant = func->nop;
 	}
 	kvfree(by_ip);
 	return ret;
@@ -592,7 +599,7 @@ void klp_symbols_release(struct klp_rt_object *obj)
 	obj->relocated = false;
 	klp_rt_for_each_func(func, obj) {
 		klp_forget_extents(func);
-		if (func->nop)
+		if (!klp_func_has_replacement(func))
 			func->new_func = NULL;
 		klp_rt_set_old_func(func, NULL);
 		func->ip = 0;

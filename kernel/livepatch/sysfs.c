@@ -2,9 +2,9 @@
 /*
  * /sys/kernel/livepatch, as specified in Documentation/ABI/testing/sysfs-kernel-livepatch:
  *
- *	<patch>/enabled, transition, force, replace, stack_order
+ *	<patch>/enabled, transition, force, replace, replace_set, stack_order
  *	<patch>/<object>/patched
- *	<patch>/<object>/<function,sympos>/
+ *	<patch>/<object>/<function,sympos>/stack_only
  *
  * A read never takes klp_mutex, which a callback may hold for any time. A file is removed
  * before its object is freed, so the object needs no reference.
@@ -29,6 +29,11 @@ static struct klp_rt_patch *to_patch(struct kobject *kobj)
 static struct klp_rt_object *to_object(struct kobject *kobj)
 {
 	return container_of(kobj, struct klp_rt_object, kobj);
+}
+
+static struct klp_rt_func *to_func(struct kobject *kobj)
+{
+	return container_of(kobj, struct klp_rt_func, kobj);
 }
 
 static ssize_t enabled_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
@@ -84,6 +89,11 @@ static ssize_t replace_show(struct kobject *dir, struct kobj_attribute *file, ch
 	return sysfs_emit(buf, "%d\n", to_patch(dir)->replace);
 }
 
+static ssize_t replace_set_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_patch(dir)->replace_set);
+}
+
 static ssize_t stack_order_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
 {
 	return sysfs_emit(buf, "%u\n", READ_ONCE(to_patch(dir)->stack_order));
@@ -94,18 +104,26 @@ static ssize_t patched_show(struct kobject *dir, struct kobj_attribute *file, ch
 	return sysfs_emit(buf, "%d\n", READ_ONCE(to_object(dir)->patched));
 }
 
+static ssize_t stack_only_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_func(dir)->stack_only);
+}
+
 static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
 static struct kobj_attribute transition_attr = __ATTR_RO(transition);
 static struct kobj_attribute force_attr = __ATTR_WO(force);
 static struct kobj_attribute replace_attr = __ATTR_RO(replace);
+static struct kobj_attribute replace_set_attr = __ATTR_RO(replace_set);
 static struct kobj_attribute stack_order_attr = __ATTR_RO(stack_order);
 static struct kobj_attribute patched_attr = __ATTR_RO(patched);
+static struct kobj_attribute stack_only_attr = __ATTR_RO(stack_only);
 
 static struct attribute *klp_patch_attrs[] = {
 	&enabled_attr.attr,
 	&transition_attr.attr,
 	&force_attr.attr,
 	&replace_attr.attr,
+	&replace_set_attr.attr,
 	&stack_order_attr.attr,
 	NULL
 };
@@ -116,6 +134,23 @@ static struct attribute *klp_object_attrs[] = {
 	NULL
 };
 ATTRIBUTE_GROUPS(klp_object);
+
+/* Only for functions without a replacement: the directory of another one is empty. */
+static umode_t klp_func_attr_is_visible(struct kobject *dir, struct attribute *attr, int i)
+{
+	return to_func(dir)->stack_only ? attr->mode : 0;
+}
+
+static struct attribute *klp_func_attrs[] = {
+	&stack_only_attr.attr,
+	NULL
+};
+
+static const struct attribute_group klp_func_group = {
+	.attrs = klp_func_attrs,
+	.is_visible = klp_func_attr_is_visible,
+};
+__ATTRIBUTE_GROUPS(klp_func);
 
 static void klp_release_patch(struct kobject *kobj)
 {
@@ -129,7 +164,7 @@ static void klp_release_object(struct kobject *kobj)
 
 static void klp_release_func(struct kobject *kobj)
 {
-	kfree(container_of(kobj, struct klp_rt_func, kobj));
+	kfree(to_func(kobj));
 }
 
 static const struct kobj_type klp_patch_ktype = {
@@ -147,6 +182,7 @@ static const struct kobj_type klp_object_ktype = {
 static const struct kobj_type klp_func_ktype = {
 	.release = klp_release_func,
 	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = klp_func_groups,
 };
 
 void klp_sysfs_init_patch(struct klp_rt_patch *patch)

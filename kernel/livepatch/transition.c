@@ -639,6 +639,8 @@ static void klp_unredirect_replaced(struct klp_rt_patch *patch)
 	klp_for_each_patch(old) {
 		if (old == patch)
 			break;
+		if (!klp_replaces(patch->desc, old))
+			continue;
 		klp_rt_set_enabled(old, false);
 		klp_rt_for_each_object(obj, old) {
 			klp_unredirect_object(obj);
@@ -891,12 +893,11 @@ static void klp_mark_forced(struct klp_rt_patch *patch)
 		klp_keep_forced(patch);
 		return;
 	}
-	if (!patch->replace)
-		return;
 	klp_for_each_patch(old) {
 		if (old == patch)
 			break;
-		klp_keep_forced(old);
+		if (klp_replaces(patch->desc, old))
+			klp_keep_forced(old);
 	}
 }
 

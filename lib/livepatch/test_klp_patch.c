@@ -16,11 +16,23 @@
 
 static char *objects = "vmlinux:cmdline,test_klp_target:value";
 module_param(objects, charp, 0444);
-MODULE_PARM_DESC(objects, "object:function+function,object... to patch");
+MODULE_PARM_DESC(objects, "object:function+~function,object... to patch, ~ for stack_only");
 
 static bool replace;
 module_param(replace, bool, 0444);
 MODULE_PARM_DESC(replace, "take the place of all patches enabled before");
+
+static unsigned int replace_set;
+module_param(replace_set, uint, 0444);
+MODULE_PARM_DESC(replace_set, "set of the patch");
+
+static unsigned int replace_sets[3];
+module_param_array(replace_sets, uint, NULL, 0444);
+MODULE_PARM_DESC(replace_sets, "up to 2 further sets that it replaces");
+
+static bool stack_and_new;
+module_param(stack_and_new, bool, 0444);
+MODULE_PARM_DESC(stack_and_new, "give stack_only functions a replacement, which is refused");
 
 static bool persistent;
 module_param(persistent, bool, 0444);
@@ -415,10 +427,11 @@ static unsigned int count_char(const char *text, char wanted)
 	return count;
 }
 
-/* Parse "cmdline+version". */
+/* Parse "cmdline+~version". */
 static int describe_funcs(struct klp_object *obj, char *keys)
 {
 	struct klp_func *func;
+	bool stack_only;
 	unsigned int i;
 	char *key;
 
@@ -432,6 +445,8 @@ static int describe_funcs(struct klp_object *obj, char *keys)
 		if (!*key)
 			continue;
 
+		stack_only = *key == '~';
+		key += stack_only;
 		for (i = 0; i < ARRAY_SIZE(known_funcs); i++) {
 			if (!strcmp(known_funcs[i].key, key))
 				break;
@@ -439,7 +454,11 @@ static int describe_funcs(struct klp_object *obj, char *keys)
 		if (i == ARRAY_SIZE(known_funcs))
 			return -ENOENT;
 
-		*func++ = known_funcs[i].func;
+		*func = known_funcs[i].func;
+		func->stack_only = stack_only;
+		if (stack_only && !stack_and_new)
+			func->new_func = NULL;
+		func++;
 	}
 
 	return 0;
@@ -515,6 +534,8 @@ static int __init patch_init(void)
 	states[0].id = state_id;
 	states[0].version = state_version;
 	patch.replace = replace;
+	patch.replace_set = replace_set;
+	patch.replace_sets = replace_sets;
 	patch.persistent = persistent;
 
 	ret = klp_enable_patch(&patch);

@@ -437,12 +437,14 @@ struct plain_version {
 
 /**
  * struct test_patch - a patch with some functions of this module
+ * @desc:    its description, without objects
  * @patch:   the patch
  * @objs:    its objects. The last one has no description
  * @funcs:   its functions
  * @applied: its functions are redirected
  */
 struct test_patch {
+	struct klp_patch desc;
 	struct klp_rt_patch patch;
 	struct klp_rt_object objs[NR_OBJECTS];
 	struct klp_rt_func funcs[NR_FUNCTIONS];
@@ -529,6 +531,7 @@ static void make_patch(struct scene *scene, unsigned int p)
 	unsigned int i;
 
 	memset(patch, 0, sizeof(*patch));
+	patch->patch.desc = &patch->desc;
 	patch->patch.name = "klp_kunit";
 	INIT_LIST_HEAD(&patch->patch.objs);
 	for (i = 0; i < NR_OBJECTS; i++) {

@@ -385,7 +385,8 @@ klp_tool()
 	KLP_TOOL=${KLP_TOOLS:-$KLP_DIR}/$1
 	[ ! -x "$KLP_TOOL" ] || return 0
 	KLP_TOOL=$KLP_TMP/$1
-	[ -x "$KLP_TOOL" ] || ${CC:-cc} -o "$KLP_TOOL" "$KLP_DIR/$1.c" 2>/dev/null ||
+	[ -x "$KLP_TOOL" ] || ${CC:-cc} -o "$KLP_TOOL" "$KLP_DIR/$1.c" -pthread \
+		"$KLP_DIR/klp_util.c" 2>/dev/null ||
 		klp_skip "$1 is not built and cannot be: make -C $KLP_DIR"
 }
 
