@@ -34,7 +34,7 @@ struct klp_object;
  * size. With this name the loader does not find the symbol, and refuses the module. Increase
  * the number whenever a structure changes that authors fill in.
  */
-#define klp_enable_patch	klp_enable_patch_layout_2
+#define klp_enable_patch	klp_enable_patch_layout_3
 
 /*
  * Features that Linux 6.12 does not have. A livepatch that is built for both uses a field only
@@ -44,6 +44,7 @@ struct klp_object;
 #define KLP_HAVE_PERSISTENT
 #define KLP_HAVE_STACK_ONLY
 #define KLP_HAVE_REPLACE_SET
+#define KLP_HAVE_STATE_CALLBACKS
 
 /**
  * struct klp_func - a function to be replaced
@@ -150,18 +151,69 @@ struct klp_object {
 };
 
 /**
+ * typedef klp_shadow_dtor_t - destructor of a shadow variable
+ * @obj:  the object it was attached to, which may have been freed
+ * @data: data of the variable, which is freed afterwards
+ *
+ * Context: a spinlock of the core is held and interrupts are disabled. Must not sleep, and must
+ * not call a klp_shadow_*() function except klp_shadow_get(). The exception is the destructor
+ * of &struct klp_state_callbacks, which may sleep.
+ */
+typedef void (*klp_shadow_dtor_t)(void *obj, void *data);
+
+struct klp_patch;
+struct klp_state;
+
+/**
+ * struct klp_state_callbacks - functions that the core calls when a state is introduced or removed
+ * @pre_patch:	 the state is introduced: before any callback of an object of the patch. A nonzero
+ *		 result refuses the livepatch, or the module that is being loaded, with that errno
+ * @post_patch:	 after all tasks have been switched, and after the callbacks of the objects
+ * @pre_unpatch: the state is removed: before any callback of an object, and before the first task
+ *		 is switched. Runs only after @post_patch
+ * @post_unpatch: after all tasks have been switched, and after the callbacks of the objects. Runs
+ *		 whenever @pre_patch has succeeded or is NULL
+ * @shadow_dtor: destructor of the shadow variables, with &klp_state.is_shadow. May sleep
+ *
+ * Each may be NULL. They are the callbacks of a change that outlives a patch: unlike those of
+ * objects, they do not run when an enabled patch already has the state, and they do run for a
+ * replaced patch whose successor does not have the state.
+ *
+ * Context: as for &struct klp_callbacks.
+ */
+struct klp_state_callbacks {
+	int (*pre_patch)(struct klp_patch *patch, struct klp_state *state);
+	void (*post_patch)(struct klp_patch *patch, struct klp_state *state);
+	void (*pre_unpatch)(struct klp_patch *patch, struct klp_state *state);
+	void (*post_unpatch)(struct klp_patch *patch, struct klp_state *state);
+	klp_shadow_dtor_t shadow_dtor;
+};
+
+/**
  * struct klp_state - a permanent change of the system by a patch
  * @id:		number of the state, not 0, that the authors of patches agree upon
  * @version:	version of the change. A patch with a lower version than an installed one is
  *		refused
- * @data:	data of the author
+ * @data:	data of the author. The core copies it from the newest older patch with the state,
+ *		unless the author has set it, and resets it when the patch or the state is removed
+ * @callbacks:	functions to call when the state is introduced or removed
+ * @object:	name of a module: the state exists only while the module is loaded. NULL for none
+ * @is_shadow:	@id is also a number of shadow variables, which are freed with the state
+ * @block_disable: refuse to remove the state: its last patch can neither be disabled, nor be
+ *		replaced by a patch without the state
  *
- * An entry with @id 0 ends the array. As in Linux 6.12.
+ * An entry with @id 0 ends the array. A state of which only the first three fields are set is a
+ * plain one, as in Linux 6.12: the core neither reads nor writes its @data, and a patch that
+ * replaces one with a plain state must have it.
  */
 struct klp_state {
 	unsigned long id;
 	unsigned int version;
 	void *data;
+	struct klp_state_callbacks callbacks;
+	const char *object;
+	bool is_shadow;
+	bool block_disable;
 };
 
 /**
@@ -206,7 +258,8 @@ static_assert(sizeof(struct klp_func) == 40);
 static_assert(sizeof(struct klp_callbacks) == 40);
 static_assert(sizeof(struct klp_hook) == 8);
 static_assert(sizeof(struct klp_object) == 88);
-static_assert(sizeof(struct klp_state) == 24);
+static_assert(sizeof(struct klp_state_callbacks) == 40);
+static_assert(sizeof(struct klp_state) == 80);
 static_assert(sizeof(struct klp_patch) == 48);
 #endif
 
@@ -247,22 +300,13 @@ struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id);
 /* Shadow variables: data that is attached to an object without changing its type. */
 
 /**
- * typedef klp_shadow_dtor_t - destructor of a shadow variable
- * @obj:  the object it was attached to, which may have been freed
- * @data: data of the variable, which is freed afterwards
- *
- * Context: a spinlock of the core is held and interrupts are disabled. Must not sleep, and must
- * not call a klp_shadow_*() function except klp_shadow_get().
- */
-typedef void (*klp_shadow_dtor_t)(void *obj, void *data);
-
-/**
  * typedef klp_shadow_ctor_t - constructor of a shadow variable
  * @obj:  the object it is attached to
  * @data: data of the variable, zeroed
  * @arg:  argument of klp_shadow_alloc() or klp_shadow_get_or_alloc()
  *
- * Context: as for klp_shadow_dtor_t.
+ * Context: a spinlock of the core is held and interrupts are disabled. Must not sleep, and must
+ * not call a klp_shadow_*() function except klp_shadow_get().
  * Return: 0, or an errno: then the variable is freed, and nothing is attached.
  */
 typedef int (*klp_shadow_ctor_t)(void *obj, void *data, void *arg);

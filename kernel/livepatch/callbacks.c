@@ -37,6 +37,24 @@
  */
 static struct task_struct *klp_callback_task;
 
+/**
+ * klp_callback_enter() - mark current as the task that runs a callback
+ *
+ * Context: process context, klp_mutex held.
+ * Return: the time, from ktime_get_ns().
+ */
+u64 klp_callback_enter(void)
+{
+	WRITE_ONCE(klp_callback_task, current);
+	return ktime_get_ns();
+}
+
+/* Undo klp_callback_enter(). */
+void klp_callback_leave(void)
+{
+	WRITE_ONCE(klp_callback_task, NULL);
+}
+
 /* A call of a callback or a hook. */
 struct klp_call {
 	const struct klp_rt_object *obj;
@@ -51,8 +69,7 @@ static void klp_call_begin(struct klp_call *call, const struct klp_rt_object *ob
 	call->obj = obj;
 	call->kind = kind;
 	call->function = function;
-	call->start = ktime_get_ns();
-	WRITE_ONCE(klp_callback_task, current);
+	call->start = klp_callback_enter();
 }
 
 static noinline_for_stack void klp_trace_call(const struct klp_call *call, int ret, u64 duration)
@@ -69,7 +86,7 @@ static noinline_for_stack void klp_trace_call(const struct klp_call *call, int r
 
 static void klp_call_end(const struct klp_call *call, int ret)
 {
-	WRITE_ONCE(klp_callback_task, NULL);
+	klp_callback_leave();
 	if (trace_klp_callback_enabled())
 		klp_trace_call(call, ret, ktime_get_ns() - call->start);
 }

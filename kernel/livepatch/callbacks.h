@@ -7,6 +7,8 @@
 struct klp_rt_object;
 
 bool klp_callback_is_caller(void);
+u64 klp_callback_enter(void);
+void klp_callback_leave(void);
 
 int klp_callbacks_prepare(struct klp_rt_object *obj);
 void klp_callbacks_publish(struct klp_rt_object *obj);

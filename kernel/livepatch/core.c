@@ -30,7 +30,8 @@
  * A description is checked in six places:
  *
  *   klp_check_description()	the arrays exist, the module is a livepatch
- *   klp_check_installed()	no other transition, the states fit the installed patches
+ *   klp_check_installed()	no other transition, the states fit the installed patches and
+ *				none is removed that must stay
  *   klp_rt_create_patch()	names, duplicates by name, no part in an init section
  *   klp_rt_check_conflicts()	no function of a patch of another set
  *   klp_sysfs_add_patch()	no directory or file of the same name exists
@@ -86,6 +87,7 @@ static void klp_free_patch(struct klp_rt_patch *patch)
 {
 	struct module *mod = patch->mod;
 
+	klp_states_forget(patch);
 	klp_rt_clear_description(patch);
 	klp_rt_destroy_patch(patch);
 	/* The last reference may be dropped here: the module and its description may be freed. */
@@ -141,6 +143,7 @@ static void klp_park_patch(struct klp_rt_patch *patch)
 {
 	klp_rt_unlink_patch(patch);
 	klp_rt_drop_nops(patch);
+	klp_states_forget(patch);
 	klp_rt_clear_description(patch);
 	list_add_tail(&patch->node, &klp_disabled_patches);
 	module_put(patch->mod);
@@ -201,6 +204,9 @@ static int klp_apply_patch(struct klp_rt_patch *patch)
 
 	pr_notice("enabling patch '%s'\n", patch->name);
 	klp_transition_init(patch, KLP_TRANSITION_PATCHED);
+	ret = klp_states_enable(patch, NULL);
+	if (ret)
+		goto cancel;
 	klp_redirect_prepare(patch);
 
 	klp_rt_for_each_object(obj, patch) {
@@ -211,33 +217,31 @@ static int klp_apply_patch(struct klp_rt_patch *patch)
 			goto cancel;
 	}
 
+	/* No failure can follow: states that the patch removes are withdrawn. */
+	klp_states_replace(patch);
 	klp_rt_set_enabled(patch, true);
 	klp_transition_start();
 	return 0;
 
 cancel:
 	pr_warn("failed to enable patch '%s'\n", patch->name);
-	/* Releases the prepared objects, the failed one included. */
+	/* Releases the prepared states and objects, the failed ones included. */
 	klp_transition_cancel();
 	return ret;
 }
 
-static int klp_revert_patch(struct klp_rt_patch *patch)
+/* Start to disable @patch. No transition is running. */
+static void klp_revert_patch(struct klp_rt_patch *patch)
 {
 	struct klp_rt_object *obj;
-	int ret;
-
-	ret = klp_check_transition(patch->name, "disabled");
-	if (ret)
-		return ret;
 
 	klp_transition_init(patch, KLP_TRANSITION_UNPATCHED);
+	klp_states_disable(patch);
 	klp_rt_for_each_object(obj, patch)
 		klp_callbacks_withdraw(obj);
 
 	klp_rt_set_enabled(patch, false);
 	klp_transition_start();
-	return 0;
 }
 
 static int klp_resolve_objects(struct klp_rt_patch *patch)
@@ -328,7 +332,7 @@ static int klp_check_installed(struct klp_patch *desc)
 		       desc->mod->name);
 		return -EINVAL;
 	}
-	return 0;
+	return klp_states_check_replace(desc);
 }
 
 /* Return -EDEADLK in a callback: its caller holds klp_mutex, which the request would take. */
@@ -437,13 +441,13 @@ static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64
  * * %-ENOENT - the size of a function is not known
  * * %-EEXIST - an object, a function or the patch exists already
  * * %-EBUSY - another patch is in transition, a patch of another set changes a function or
- *   has a state of this one, another user of ftrace has redirected a function, or
- *   kernel.ftrace_enabled is 0
+ *   has a state of this one, the patch would remove a state that blocks this, another user of
+ *   ftrace has redirected a function, or kernel.ftrace_enabled is 0
  * * %-EDEADLK - the caller is a callback or a hook
  * * %-ENODEV - the module is being removed, or sysfs could not be set up (not logged)
  * * %-ENOEXEC - the architecture refuses a relocation
  * * %-ENOMEM - no memory (not logged)
- * * the errno that a pre_patch callback has returned
+ * * the errno that a pre_patch callback of an object or a state has returned
  */
 int klp_enable_patch(struct klp_patch *desc)
 {
@@ -540,7 +544,14 @@ static int klp_switch_patch(struct klp_rt_patch *patch, bool enable, const char 
 	}
 
 	klp_request_begin(patch, request, start);
-	return enable ? klp_enable_again(patch) : klp_revert_patch(patch);
+	if (enable)
+		return klp_enable_again(patch);
+	ret = klp_check_transition(patch->name, result);
+	if (!ret)
+		ret = klp_states_check_disable(patch);
+	if (!ret)
+		klp_revert_patch(patch);
+	return ret;
 }
 
 /* Handle a write to /sys/kernel/livepatch/<patch>/enabled. */

@@ -7,6 +7,7 @@
 #include "core.h"
 #include "redirect.h"
 #include "runtime.h"
+#include "state.h"
 #include "symbols.h"
 #include "transition.h"
 
@@ -25,6 +26,9 @@ static int klp_apply_to_module(struct klp_rt_object *obj, struct module *mod)
 	}
 
 	pr_notice("applying patch '%s' to loading module '%s'\n", patch->name, mod->name);
+	ret = klp_states_enable(patch, obj);
+	if (ret)
+		goto release;
 	ret = klp_callbacks_prepare(obj);
 	if (ret) {
 		pr_warn("pre-patch callback failed for object '%s'\n", obj->name);
@@ -43,9 +47,11 @@ static int klp_apply_to_module(struct klp_rt_object *obj, struct module *mod)
 		klp_transition_object_changed();
 	else
 		klp_callbacks_publish(obj);
+	klp_states_publish(obj);
 	return 0;
 
 release:
+	klp_states_release(obj);
 	klp_symbols_release(obj);
 forget:
 	klp_rt_set_module(obj, NULL);
@@ -57,12 +63,14 @@ static void klp_revert_from_module(struct klp_rt_object *obj)
 {
 	struct klp_rt_patch *patch = obj->patch;
 
+	klp_states_withdraw(obj);
 	klp_callbacks_withdraw(obj);
 	pr_notice("reverting patch '%s' on unloading module '%s'\n", patch->name,
 		  obj->mod->name);
 	klp_unredirect_object(obj);
 	klp_redirect_synchronize();
 	klp_callbacks_release(obj);
+	klp_states_release(obj);
 
 	if (patch == klp_transition_patch)
 		klp_transition_object_changed();

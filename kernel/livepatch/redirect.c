@@ -973,7 +973,7 @@ EXPORT_SYMBOL_IF_KUNIT(klp_unredirect_object);
 
 /**
  * klp_unredirect_nops() - undo the redirection of the nops of an object
- * @obj: the object. An object that the core has added consists of nops only
+ * @obj: the object. One that the core has added for nops consists of nops only
  *
  * Context: process context, klp_mutex held.
  */
@@ -983,7 +983,7 @@ void klp_unredirect_nops(struct klp_rt_object *obj)
 
 	lockdep_assert_held(&klp_mutex);
 
-	if (!obj->desc) {
+	if (klp_object_has_only_nops(obj)) {
 		klp_unredirect_object(obj);
 		return;
 	}

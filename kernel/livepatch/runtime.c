@@ -323,6 +323,79 @@ static int klp_rt_add_object(struct klp_rt_patch *patch, struct klp_object *desc
 	return klp_rt_index_object(obj);
 }
 
+static int klp_check_state_lasts(const struct klp_rt_patch *patch, const struct klp_state *desc)
+{
+	/* Run only in the request of klp_enable_patch(), that is, during the init of the module. */
+	bool once = !desc->object && !patch->persistent;
+	const void *parts[] = {
+		desc->object,
+		once ? NULL : desc->callbacks.pre_patch,
+		desc->callbacks.post_patch,
+		desc->callbacks.pre_unpatch,
+		desc->callbacks.post_unpatch,
+		desc->callbacks.shadow_dtor,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (!within_module_init((unsigned long)parts[i], patch->mod))
+			continue;
+		pr_err("patch '%s': a part of state %lu is in an init section\n", patch->name,
+		       desc->id);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Bind a state to the object of its name. The object is created if the patch has none. */
+static int klp_rt_bind_state(struct klp_rt_state *state, const char *name)
+{
+	struct klp_rt_patch *patch = state->patch;
+	int ret;
+
+	ret = klp_check_object_name(patch, name);
+	if (ret)
+		return ret;
+	state->obj = klp_rt_find_object(patch, name);
+	if (!state->obj)
+		state->obj = klp_rt_alloc_object(patch, name);
+	if (!state->obj)
+		return -ENOMEM;
+	state->obj->of_state = true;
+	return 0;
+}
+
+static int klp_rt_add_state(struct klp_rt_patch *patch, struct klp_state *desc)
+{
+	struct klp_rt_state *state;
+	int ret;
+
+	/* The first entry with this number counts. */
+	if (klp_get_state(patch->desc, desc->id) != desc)
+		return 0;
+	ret = klp_check_state_lasts(patch, desc);
+	if (ret)
+		return ret;
+	state = kzalloc(sizeof(*state), GFP_KERNEL);
+	if (!state)
+		return -ENOMEM;
+
+	state->patch = patch;
+	state->desc = desc;
+	state->id = desc->id;
+	state->version = desc->version;
+	state->data = desc->data;
+	klp_sysfs_init_state(state);
+	list_add_tail(&state->node, &patch->states);
+	return desc->object ? klp_rt_bind_state(state, desc->object) : 0;
+}
+
+static void klp_rt_destroy_state(struct klp_rt_state *state)
+{
+	list_del(&state->node);
+	klp_sysfs_destroy(&state->kobj);
+}
+
 static int klp_rt_add_object_nops(struct klp_rt_patch *patch, struct klp_rt_object *old_obj)
 {
 	struct klp_rt_object *obj = klp_rt_find_object(patch, old_obj->name);
@@ -405,6 +478,7 @@ bool klp_replaces(const struct klp_patch *desc, const struct klp_rt_patch *old)
 	}
 	return false;
 }
+EXPORT_SYMBOL_IF_KUNIT(klp_replaces);
 
 /**
  * klp_sets_conflict() - find out whether two patches must not change the same function
@@ -528,6 +602,7 @@ static void klp_rt_destroy_object(struct klp_rt_object *obj)
 struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc)
 {
 	struct klp_object *obj_desc;
+	struct klp_state *state_desc;
 	struct klp_rt_patch *patch;
 	int ret;
 
@@ -548,11 +623,17 @@ struct klp_rt_patch *klp_rt_create_patch(struct klp_patch *desc)
 	patch->replace_set = desc->replace_set;
 	patch->persistent = desc->persistent;
 	INIT_LIST_HEAD(&patch->objs);
+	INIT_LIST_HEAD(&patch->states);
 	INIT_LIST_HEAD(&patch->node);
 	klp_sysfs_init_patch(patch);
 
 	klp_for_each_object_static(desc, obj_desc) {
 		ret = klp_rt_add_object(patch, obj_desc);
+		if (ret)
+			goto err;
+	}
+	for (state_desc = desc->states; state_desc && state_desc->id; state_desc++) {
+		ret = klp_rt_add_state(patch, state_desc);
 		if (ret)
 			goto err;
 	}
@@ -579,8 +660,13 @@ err:
  */
 void klp_rt_destroy_patch(struct klp_rt_patch *patch)
 {
+	struct klp_rt_state *state, *next_state;
 	struct klp_rt_object *obj, *next;
 
+	list_for_each_entry_safe(state, next_state, &patch->states, node)
+		klp_rt_destroy_state(state);
+	if (patch->states_dir)
+		klp_sysfs_destroy(patch->states_dir);
 	list_for_each_entry_safe(obj, next, &patch->objs, node)
 		klp_rt_destroy_object(obj);
 	klp_sysfs_destroy(&patch->kobj);
@@ -601,7 +687,7 @@ void klp_rt_drop_nops(struct klp_rt_patch *patch)
 	lockdep_assert_held(&klp_mutex);
 
 	list_for_each_entry_safe(obj, next_obj, &patch->objs, node) {
-		if (!obj->desc) {
+		if (klp_object_has_only_nops(obj)) {
 			klp_rt_destroy_object(obj);
 			continue;
 		}

@@ -98,9 +98,39 @@ enum klp_object_state {
 };
 
 /**
+ * struct klp_rt_state - a state of a patch
+ * @patch:	the patch, one of the owners of the state
+ * @desc:	description of the state
+ * @id:		number of the state
+ * @version:	its version
+ * @obj:	the object to which the state is bound, or NULL
+ * @data:	value of &klp_state.data when the patch was created
+ * @stage:	callbacks that are owed. Of all owners on the stack at most one has another value
+ *		than KLP_OBJECT_IDLE: the holder. Only state.c changes the stage
+ * @inherited:	another patch had the state when this one became an owner. Read by sysfs without
+ *		the lock
+ * @node:	in &klp_rt_patch.states
+ * @kobj:	its directory in sysfs, owns the structure
+ */
+struct klp_rt_state {
+	struct klp_rt_patch *patch;
+	struct klp_state *desc;
+	unsigned long id;
+	unsigned int version;
+	struct klp_rt_object *obj;
+	void *data;
+	enum klp_object_state stage;
+	bool inherited;
+	struct list_head node;
+	struct kobject kobj;
+};
+
+/**
  * struct klp_rt_object - vmlinux or a module, in one patch
  * @patch:	the patch
- * @desc:	description of the object, NULL for an object that holds only nops
+ * @desc:	description of the object, NULL for an object that holds only nops, or that only a
+ *		state names
+ * @of_state:	a state of the patch is bound to the object
  * @name:	name of the module, NULL for vmlinux
  * @mod:	the module while it is loaded
  * @relocated:	the relocations of the patch against the module have been written
@@ -116,6 +146,7 @@ enum klp_object_state {
 struct klp_rt_object {
 	struct klp_rt_patch *patch;
 	struct klp_object *desc;
+	bool of_state;
 	const char *name;
 	struct module *mod;
 	bool relocated;
@@ -146,6 +177,9 @@ struct klp_rt_object {
  * @stack_order: position among the patches of the set on the stack, 1 is the oldest. Read by
  *		sysfs without the lock
  * @objs:	the objects in the order of the description, those with only nops last
+ * @states:	the states in the order of the description. Of several entries with one number
+ *		only the first counts
+ * @states_dir:	directory of the states in sysfs, NULL if there are none
  * @request:	the last request, in the words of the klp_request trace event
  * @requested_ns: time of that request, from ktime_get_ns()
  * @node:	in klp_patches, klp_disabled_patches or the list of retired patches, or in none
@@ -164,6 +198,8 @@ struct klp_rt_patch {
 	bool retired;
 	unsigned int stack_order;
 	struct list_head objs;
+	struct list_head states;
+	struct kobject *states_dir;
 	const char *request;
 	u64 requested_ns;
 	struct list_head node;
@@ -193,6 +229,8 @@ extern struct klp_rt_patch *klp_transition_patch;
 	list_for_each_entry(patch, &klp_patches, node)
 #define klp_rt_for_each_object(obj, patch) \
 	list_for_each_entry(obj, &(patch)->objs, node)
+#define klp_rt_for_each_state(state, patch) \
+	list_for_each_entry(state, &(patch)->states, node)
 #define klp_rt_for_each_func(func, obj) \
 	list_for_each_entry(func, &(obj)->funcs, node)
 
@@ -200,6 +238,12 @@ extern struct klp_rt_patch *klp_transition_patch;
 static inline const char *klp_object_name(const struct klp_rt_object *obj)
 {
 	return obj->name ?: "vmlinux";
+}
+
+/* Return true if the object exists only for the nops of an atomic replace. */
+static inline bool klp_object_has_only_nops(const struct klp_rt_object *obj)
+{
+	return !obj->desc && !obj->of_state;
 }
 
 static inline bool klp_object_loaded(const struct klp_rt_object *obj)

@@ -6,6 +6,7 @@
  *
  * A lookup takes no lock. Constructors and destructors run under klp_shadow_lock: they are
  * serialized for each variable, and a lookup never returns a variable that is not constructed.
+ * The exception is the destructor of a state, which runs after the lock has been dropped.
  * Nothing else is called under the lock: memory is allocated before and freed afterwards, and
  * errors are logged afterwards. The functions that print and allocate may be patched, and may
  * use shadow variables themselves.
@@ -15,7 +16,9 @@
 
 #include <linux/hashtable.h>
 #include <linux/livepatch.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include "shadow.h"
 
 /**
  * struct klp_shadow_var - a shadow variable
@@ -221,17 +224,8 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free);
 
-/**
- * klp_shadow_free_all() - detach and free the variables of one number from all objects
- * @id:	  number of the variables
- * @dtor: called before each variable is freed, or NULL
- *
- * The time grows with the number of all shadow variables. Interrupts are disabled meanwhile.
- * The semantics are those of Linux 6.12.
- *
- * Context: as for klp_shadow_free().
- */
-void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
+/* Detach the variables of one number, with the destructor. Returns the first of their list. */
+static struct klp_shadow_var *klp_shadow_detach_all(unsigned long id, klp_shadow_dtor_t dtor)
 {
 	struct klp_shadow_var *var, *detached = NULL;
 	struct hlist_node *next;
@@ -246,6 +240,23 @@ void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 			detached = var;
 		}
 	}
+	return detached;
+}
+
+/**
+ * klp_shadow_free_all() - detach and free the variables of one number from all objects
+ * @id:	  number of the variables
+ * @dtor: called before each variable is freed, or NULL
+ *
+ * The time grows with the number of all shadow variables. Interrupts are disabled meanwhile.
+ * The semantics are those of Linux 6.12.
+ *
+ * Context: as for klp_shadow_free().
+ */
+void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
+{
+	struct klp_shadow_var *var, *detached = klp_shadow_detach_all(id, dtor);
+
 	while (detached) {
 		var = detached;
 		detached = var->next;
@@ -253,3 +264,27 @@ void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 	}
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free_all);
+
+/**
+ * klp_shadow_destroy_all() - klp_shadow_free_all() for a state, with a destructor that may sleep
+ * @id:	  number of the variables
+ * @dtor: called for each variable after all have been detached, or NULL
+ *
+ * No code that uses the variables runs any longer, so no variable of this number is attached
+ * again while a destructor runs.
+ *
+ * Context: process context, may sleep.
+ */
+void klp_shadow_destroy_all(unsigned long id, klp_shadow_dtor_t dtor)
+{
+	struct klp_shadow_var *var, *detached = klp_shadow_detach_all(id, NULL);
+
+	while (detached) {
+		var = detached;
+		detached = var->next;
+		if (dtor)
+			dtor(var->obj, var->data);
+		kfree_rcu(var, rcu);
+		cond_resched();
+	}
+}

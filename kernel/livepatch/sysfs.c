@@ -3,6 +3,7 @@
  * /sys/kernel/livepatch, as specified in Documentation/ABI/testing/sysfs-kernel-livepatch:
  *
  *	<patch>/enabled, transition, force, replace, replace_set, stack_order
+ *	<patch>/states/<id>/version, inherited
  *	<patch>/<object>/patched
  *	<patch>/<object>/<function,sympos>/stack_only
  *
@@ -34,6 +35,11 @@ static struct klp_rt_object *to_object(struct kobject *kobj)
 static struct klp_rt_func *to_func(struct kobject *kobj)
 {
 	return container_of(kobj, struct klp_rt_func, kobj);
+}
+
+static struct klp_rt_state *to_state(struct kobject *kobj)
+{
+	return container_of(kobj, struct klp_rt_state, kobj);
 }
 
 static ssize_t enabled_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
@@ -109,6 +115,16 @@ static ssize_t stack_only_show(struct kobject *dir, struct kobj_attribute *file,
 	return sysfs_emit(buf, "%d\n", to_func(dir)->stack_only);
 }
 
+static ssize_t version_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_state(dir)->version);
+}
+
+static ssize_t inherited_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(to_state(dir)->inherited));
+}
+
 static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
 static struct kobj_attribute transition_attr = __ATTR_RO(transition);
 static struct kobj_attribute force_attr = __ATTR_WO(force);
@@ -117,6 +133,8 @@ static struct kobj_attribute replace_set_attr = __ATTR_RO(replace_set);
 static struct kobj_attribute stack_order_attr = __ATTR_RO(stack_order);
 static struct kobj_attribute patched_attr = __ATTR_RO(patched);
 static struct kobj_attribute stack_only_attr = __ATTR_RO(stack_only);
+static struct kobj_attribute version_attr = __ATTR_RO(version);
+static struct kobj_attribute inherited_attr = __ATTR_RO(inherited);
 
 static struct attribute *klp_patch_attrs[] = {
 	&enabled_attr.attr,
@@ -152,6 +170,13 @@ static const struct attribute_group klp_func_group = {
 };
 __ATTRIBUTE_GROUPS(klp_func);
 
+static struct attribute *klp_state_attrs[] = {
+	&version_attr.attr,
+	&inherited_attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(klp_state);
+
 static void klp_release_patch(struct kobject *kobj)
 {
 	kfree(to_patch(kobj));
@@ -165,6 +190,11 @@ static void klp_release_object(struct kobject *kobj)
 static void klp_release_func(struct kobject *kobj)
 {
 	kfree(to_func(kobj));
+}
+
+static void klp_release_state(struct kobject *kobj)
+{
+	kfree(to_state(kobj));
 }
 
 static const struct kobj_type klp_patch_ktype = {
@@ -185,6 +215,12 @@ static const struct kobj_type klp_func_ktype = {
 	.default_groups = klp_func_groups,
 };
 
+static const struct kobj_type klp_state_ktype = {
+	.release = klp_release_state,
+	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = klp_state_groups,
+};
+
 void klp_sysfs_init_patch(struct klp_rt_patch *patch)
 {
 	kobject_init(&patch->kobj, &klp_patch_ktype);
@@ -198,6 +234,11 @@ void klp_sysfs_init_object(struct klp_rt_object *obj)
 void klp_sysfs_init_func(struct klp_rt_func *func)
 {
 	kobject_init(&func->kobj, &klp_func_ktype);
+}
+
+void klp_sysfs_init_state(struct klp_rt_state *state)
+{
+	kobject_init(&state->kobj, &klp_state_ktype);
 }
 
 static bool klp_sysfs_exists(struct kobject *parent, const char *name)
@@ -235,8 +276,26 @@ static int klp_sysfs_add_object(struct klp_rt_object *obj)
 	return 0;
 }
 
+static int klp_sysfs_add_states(struct klp_rt_patch *patch)
+{
+	struct klp_rt_state *state;
+	int ret;
+
+	if (list_empty(&patch->states) || patch->states_dir)
+		return 0;
+	patch->states_dir = kobject_create_and_add("states", &patch->kobj);
+	if (!patch->states_dir)
+		return -ENOMEM;
+	klp_rt_for_each_state(state, patch) {
+		ret = kobject_add(&state->kobj, patch->states_dir, "%lu", state->id);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /**
- * klp_sysfs_add_patch() - add a patch, its objects and its functions to sysfs
+ * klp_sysfs_add_patch() - add a patch, its objects, functions and states to sysfs
  * @patch: the patch
  *
  * Adds only what is missing: the nops, for a patch that is enabled again. After an error the
@@ -261,6 +320,9 @@ int klp_sysfs_add_patch(struct klp_rt_patch *patch)
 			return -EEXIST;
 		}
 		ret = kobject_add(&patch->kobj, klp_root, "%s", patch->name);
+		if (ret)
+			return ret;
+		ret = klp_sysfs_add_states(patch);
 		if (ret)
 			return ret;
 	}

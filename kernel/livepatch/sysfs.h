@@ -8,6 +8,7 @@ struct kobject;
 struct klp_rt_func;
 struct klp_rt_object;
 struct klp_rt_patch;
+struct klp_rt_state;
 
 /**
  * struct klp_sysfs_requests - functions that handle writes to files
@@ -28,6 +29,7 @@ bool klp_sysfs_ready(void);
 void klp_sysfs_init_patch(struct klp_rt_patch *patch);
 void klp_sysfs_init_object(struct klp_rt_object *obj);
 void klp_sysfs_init_func(struct klp_rt_func *func);
+void klp_sysfs_init_state(struct klp_rt_state *state);
 int klp_sysfs_add_patch(struct klp_rt_patch *patch);
 void klp_sysfs_destroy(struct kobject *kobj);
 

@@ -54,6 +54,7 @@
 #include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
+#include "state.h"
 #include "transition.h"
 
 /* Number of tasks that are checked before the pass can be preempted. */
@@ -701,6 +702,7 @@ static void klp_transition_complete(int target)
 		else
 			klp_callbacks_release(obj);
 	}
+	klp_states_settle();
 	pr_notice("'%s': %s complete\n", patch->name, klp_direction(target));
 
 	WRITE_ONCE(klp_target_state, KLP_TRANSITION_IDLE);

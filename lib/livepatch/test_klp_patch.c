@@ -7,6 +7,7 @@
 #include "test_klp.h"
 #include "gate.h"
 #include <linux/ctype.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/mm_types.h>
@@ -81,6 +82,34 @@ MODULE_PARM_DESC(state_id, "system state that the patch says it modifies");
 static unsigned int state_version;
 module_param(state_version, uint, 0444);
 MODULE_PARM_DESC(state_version, "version of that state");
+
+static bool plain_state = true;
+module_param(plain_state, bool, 0444);
+MODULE_PARM_DESC(plain_state, "set only the fields of Linux 6.12 of that state");
+
+static char *state_object;
+module_param(state_object, charp, 0444);
+MODULE_PARM_DESC(state_object, "module to which that state is bound");
+
+static bool state_shadow;
+module_param(state_shadow, bool, 0444);
+MODULE_PARM_DESC(state_shadow, "free the shadow variables of that number with the state");
+
+static bool state_blocks;
+module_param(state_blocks, bool, 0444);
+MODULE_PARM_DESC(state_blocks, "refuse to remove that state");
+
+static int state_veto;
+module_param(state_veto, int, 0644);
+MODULE_PARM_DESC(state_veto, "errno that pre_patch of that state fails with");
+
+static unsigned long second_state;
+module_param(second_state, ulong, 0444);
+MODULE_PARM_DESC(second_state, "number of another state, with callbacks");
+
+static unsigned int shadows;
+module_param(shadows, uint, 0444);
+MODULE_PARM_DESC(shadows, "number of shadow variables that pre_patch of that state attaches");
 
 static unsigned int inits;
 module_param(inits, uint, 0444);
@@ -252,7 +281,16 @@ static const struct {
 
 /* Contains the names of the objects. */
 static char *names;
-static struct klp_state states[2];
+static struct klp_state states[3];
+
+static int get_state_data(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%lu\n", (unsigned long)states[0].data);
+}
+
+static const struct kernel_param_ops state_data_ops = { .get = get_state_data };
+module_param_cb(state_data, &state_data_ops, NULL, 0444);
+MODULE_PARM_DESC(state_data, "data of the state (read only)");
 
 static struct klp_patch patch = {
 	.mod = THIS_MODULE,
@@ -343,13 +381,80 @@ static void adopt_state(void)
 			(unsigned long)state->data);
 }
 
+/* The data counts the introductions of the state: each owner must find the same number. */
+static void log_state_callback(const char *which, const struct klp_state *state)
+{
+	pr_info("state %lu %s, data %lu\n", state->id, which, (unsigned long)state->data);
+}
+
+static int state_pre_patch(struct klp_patch *changed, struct klp_state *state)
+{
+	static unsigned long introductions;
+	unsigned int i;
+
+	log_state_callback("pre_patch", state);
+	if (state == states && state_veto)
+		return -state_veto;
+	if (!state->data)
+		state->data = (void *)(state_version * 100 + ++introductions);
+	for (i = 0; i < shadows; i++) {
+		if (!klp_shadow_alloc(states + i, state->id, sizeof(long), GFP_KERNEL, NULL, NULL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void state_post_patch(struct klp_patch *changed, struct klp_state *state)
+{
+	log_state_callback("post_patch", state);
+}
+
+static void state_pre_unpatch(struct klp_patch *changed, struct klp_state *state)
+{
+	log_state_callback("pre_unpatch", state);
+}
+
+static void state_post_unpatch(struct klp_patch *changed, struct klp_state *state)
+{
+	log_state_callback("post_unpatch", state);
+}
+
+static void state_shadow_dtor(void *obj, void *data)
+{
+	might_sleep();
+	msleep(20);
+	pr_info("a shadow variable is destroyed\n");
+}
+
+static const struct klp_state_callbacks state_callbacks = {
+	.pre_patch = state_pre_patch,
+	.post_patch = state_post_patch,
+	.pre_unpatch = state_pre_unpatch,
+	.post_unpatch = state_post_unpatch,
+	.shadow_dtor = state_shadow_dtor,
+};
+
+static void describe_states(void)
+{
+	states[0].id = state_id;
+	states[0].version = state_version;
+	if (plain_state)
+		return;
+	states[0].callbacks = state_callbacks;
+	states[0].object = state_object;
+	states[0].is_shadow = state_shadow;
+	states[0].block_disable = state_blocks;
+	states[1].id = second_state;
+	states[1].callbacks = state_callbacks;
+}
+
 static int pre_patch(struct klp_object *obj)
 {
 	log_callback("pre_patch", obj);
 	if (sysfs_streq(veto, obj->name ?: "vmlinux"))
 		return -veto_errno;
 
-	if (!obj->name && state_id)
+	if (!obj->name && state_id && plain_state)
 		adopt_state();
 
 	return 0;
@@ -531,8 +636,7 @@ static int __init patch_init(void)
 	if (ret)
 		goto err;
 
-	states[0].id = state_id;
-	states[0].version = state_version;
+	describe_states();
 	patch.replace = replace;
 	patch.replace_set = replace_set;
 	patch.replace_sets = replace_sets;

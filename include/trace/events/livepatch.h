@@ -122,6 +122,77 @@ TRACE_EVENT(klp_callback,
 		  __entry->ret, __entry->duration_ns)
 );
 
+DECLARE_EVENT_CLASS(klp_state,
+
+	TP_PROTO(const char *patch, unsigned long id, unsigned int version),
+
+	TP_ARGS(patch, id, version),
+
+	TP_STRUCT__entry(
+		__string(patch, patch)
+		__field(unsigned long, id)
+		__field(unsigned int, version)
+	),
+
+	TP_fast_assign(
+		__assign_str(patch);
+		__entry->id = id;
+		__entry->version = version;
+	),
+
+	TP_printk("patch=%s id=%lu version=%u", __get_str(patch), __entry->id,
+		  __entry->version)
+);
+
+/* The state is in force, by this patch. Its pre_patch has succeeded. */
+DEFINE_EVENT(klp_state, klp_state_introduced,
+	TP_PROTO(const char *patch, unsigned long id, unsigned int version),
+	TP_ARGS(patch, id, version)
+);
+
+/* The patch has become an owner of a state that is in force. */
+DEFINE_EVENT(klp_state, klp_state_inherited,
+	TP_PROTO(const char *patch, unsigned long id, unsigned int version),
+	TP_ARGS(patch, id, version)
+);
+
+/* The state is not in force any longer. The post_unpatch of this patch has run. */
+DEFINE_EVENT(klp_state, klp_state_removed,
+	TP_PROTO(const char *patch, unsigned long id, unsigned int version),
+	TP_ARGS(patch, id, version)
+);
+
+/* A callback of a state has returned. @function is its symbol. */
+TRACE_EVENT(klp_state_callback,
+
+	TP_PROTO(const char *patch, unsigned long id, const char *kind, const char *function,
+		 int ret, u64 duration_ns),
+
+	TP_ARGS(patch, id, kind, function, ret, duration_ns),
+
+	TP_STRUCT__entry(
+		__string(patch, patch)
+		__field(unsigned long, id)
+		__string(kind, kind)
+		__string(function, function)
+		__field(int, ret)
+		__field(u64, duration_ns)
+	),
+
+	TP_fast_assign(
+		__assign_str(patch);
+		__entry->id = id;
+		__assign_str(kind);
+		__assign_str(function);
+		__entry->ret = ret;
+		__entry->duration_ns = duration_ns;
+	),
+
+	TP_printk("patch=%s id=%lu kind=%s function=%s ret=%d duration_ns=%llu",
+		  __get_str(patch), __entry->id, __get_str(kind), __get_str(function),
+		  __entry->ret, __entry->duration_ns)
+);
+
 DECLARE_EVENT_CLASS(klp_transition,
 
 	TP_PROTO(const char *patch, const char *direction),
