@@ -245,8 +245,10 @@ static void klp_state_inherit(struct klp_rt_state *state)
 	struct klp_rt_state *from;
 
 	WRITE_ONCE(state->inherited, true);
+	if (klp_state_is_plain(state->desc))
+		return;
 	trace_klp_state_inherited(state->patch->name, state->id, state->version);
-	if (state->desc->data || klp_state_is_plain(state->desc))
+	if (state->desc->data)
 		return;
 	list_for_each_entry_continue_reverse(older, &klp_patches, node) {
 		from = klp_find_state(older, state->id);
@@ -271,7 +273,8 @@ static int klp_state_introduce(struct klp_rt_state *state)
 		return ret;
 	}
 	state->stage = KLP_OBJECT_PREPARED;
-	trace_klp_state_introduced(state->patch->name, state->id, state->version);
+	if (!klp_state_is_plain(state->desc))
+		trace_klp_state_introduced(state->patch->name, state->id, state->version);
 	return 0;
 }
 
@@ -310,7 +313,8 @@ static void klp_state_release(struct klp_rt_state *state)
 	klp_run_state_callback(state, "post_unpatch", state->desc->callbacks.post_unpatch);
 	if (state->desc->is_shadow)
 		klp_shadow_destroy_all(state->id, state->desc->callbacks.shadow_dtor);
-	trace_klp_state_removed(state->patch->name, state->id, state->version);
+	if (!klp_state_is_plain(state->desc))
+		trace_klp_state_removed(state->patch->name, state->id, state->version);
 
 	klp_for_each_patch(patch) {
 		owner = klp_find_state(patch, state->id);

@@ -109,6 +109,33 @@ t_again()
 		"$P: state 5 pre_unpatch, data 2" "$P: state 5 post_unpatch, data 2"
 }
 
+# The events of one state, without those of transitions and tasks.
+t_events()
+{
+	local dir=$KLP_TRACING/instances/klp_states
+
+	[ -d "$KLP_TRACING/events/livepatch" ] || klp_skip "the kernel has no livepatch events"
+	mkdir "$dir" || klp_skip "no trace instance"
+	# shellcheck disable=SC2064 # the value of now
+	trap "rmdir $dir" EXIT
+	klp_set "$dir/options/context-info" 0
+	klp_set "$dir/options/annotate" 0
+	for event in introduced inherited removed callback; do
+		klp_set "$dir/events/livepatch/klp_state_$event/enable" 1
+	done
+	enable $P "$QUIET $STATE" state_version=3
+	enable $P2 "$QUIET $STATE" state_version=4 replace=1
+	klp_disable $P2
+	klp_expect "events" "\
+klp_state_callback: patch=$P id=5 kind=pre_patch function=state_pre_patch [$P] ret=0
+klp_state_introduced: patch=$P id=5 version=3
+klp_state_callback: patch=$P id=5 kind=post_patch function=state_post_patch [$P] ret=0
+klp_state_inherited: patch=$P2 id=5 version=4
+klp_state_callback: patch=$P2 id=5 kind=pre_unpatch function=state_pre_unpatch [$P2] ret=0
+klp_state_callback: patch=$P2 id=5 kind=post_unpatch function=state_post_unpatch [$P2] ret=0
+klp_state_removed: patch=$P2 id=5 version=4" "$(sed '/^#/d; s/ duration_ns=.*//' "$dir/trace")"
+}
+
 # --- several owners -------------------------------------------------------------------------------
 
 t_inherited()
@@ -465,6 +492,7 @@ klp_setup $P $P2 $P3 $T $H
 klp_main \
 	"order callbacks of states enclose those of objects" \
 	"again a persistent patch: introduced and removed each time" \
+	"events trace events of a state that is introduced, inherited and removed" \
 	"inherited a second owner runs no callback, and the last one removes the state" \
 	"inherited_newer_leaves the same, the newer owner leaves first" \
 	"replaced two replaces that have the state" \

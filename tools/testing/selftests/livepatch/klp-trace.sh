@@ -40,6 +40,10 @@ klp_object_patched: patch object functions
 klp_object_unpatched: patch object functions
 klp_request: patch request
 klp_request_done: patch request result duration_ns
+klp_state_callback: patch id kind function ret duration_ns
+klp_state_inherited: patch id version
+klp_state_introduced: patch id version
+klp_state_removed: patch id version
 klp_task_held: pid comm reason function
 klp_task_switched: pid comm how
 klp_transition_complete: patch direction
