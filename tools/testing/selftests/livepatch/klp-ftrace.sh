@@ -124,12 +124,6 @@ t_graph()
 
 # --- kprobes --------------------------------------------------------------------------------------
 
-# probes: print the probes of this script
-probes()
-{
-	sed -n 's|^[^:]*:\(klp/[^ ]*\) .*|\1|p' "$KLP_TRACING/kprobe_events"
-}
-
 # probe NAME WHAT: set a kprobe that counts
 probe()
 {

@@ -13,6 +13,13 @@ FAIR=
 
 # --- settings that tests change and restore -------------------------------------------------------
 
+# probes: print the probes of these scripts
+probes()
+{
+	[ ! -r "$KLP_TRACING/kprobe_events" ] ||
+		sed -n 's|^[^:]*:\(klp/[^ ]*\) .*|\1|p' "$KLP_TRACING/kprobe_events"
+}
+
 # The EXIT trap of a test that changes settings which klp-lib.sh does not restore.
 # shellcheck disable=SC2317 # a trap calls it
 undo()
