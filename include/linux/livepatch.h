@@ -232,8 +232,8 @@ struct klp_state {
  * @enabled:	set by the core: the last request. The transition to it may be running
  *
  * Neither the structure nor an array, name, function or callback in it may be in an init
- * section. The exception is pre_patch of vmlinux in a patch that is not persistent: it runs
- * only in klp_enable_patch().
+ * section. The exception is pre_patch of vmlinux, or of a state without &klp_state.object, in a
+ * patch that is not persistent: it runs only in klp_enable_patch().
  *
  * The structure must stay valid until the exit of the module is called. The core does not
  * access it afterwards. As in Linux 6.12, except for @replace_set, @replace_sets and

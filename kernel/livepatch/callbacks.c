@@ -23,7 +23,6 @@
 #define pr_fmt(fmt) "livepatch: " fmt
 
 #include <kunit/visibility.h>
-#include <linux/err.h>
 #include <linux/kallsyms.h>
 #include <linux/sched.h>
 #include <linux/timekeeping.h>
@@ -109,7 +108,7 @@ static void klp_run_callback(struct klp_rt_object *obj, const char *kind,
  */
 static int klp_checked_result(const struct klp_call *call, int ret)
 {
-	if (ret <= 0 && ret >= -MAX_ERRNO)
+	if (klp_is_callback_result(ret))
 		return ret;
 	pr_warn("patch '%s': %s %ps of object '%s' returned %d, which is not an errno value\n",
 		call->obj->patch->name, call->kind, call->function, klp_object_name(call->obj),

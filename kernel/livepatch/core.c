@@ -405,7 +405,7 @@ static int klp_enable_new_patch(struct klp_patch *desc, const char *request, u64
 		if (ret)
 			klp_release_objects(patch);
 	}
-	/* Not under klp_mutex: a writer to a file of @patch may wait for the lock. */
+	/* Drop klp_mutex before: a writer to a file of @patch may wait for the lock. */
 	if (ret) {
 		klp_redirect_trim();
 		klp_free_patch(patch);

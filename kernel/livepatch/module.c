@@ -208,7 +208,7 @@ void klp_module_going(struct module *mod)
 	patch = klp_take_disabled_patch(mod);
 	mutex_unlock(&klp_mutex);
 
-	/* Not under klp_mutex: a writer to a file of the patch may wait for it. */
+	/* Drop klp_mutex before: a writer to a file of the patch may wait for the lock. */
 	if (patch)
 		klp_rt_destroy_patch(patch);
 }

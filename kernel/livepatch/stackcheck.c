@@ -224,7 +224,7 @@ static void klp_sort_ranges(struct klp_stack_range *ranges, unsigned int nr)
  * The table has to be rebuilt when an object of the patch is redirected or reverted, and when
  * the transition is reversed.
  *
- * It has two ranges for each function and one for each of its parts, one more for each older
+ * The table has two ranges for each function and one for each of its parts, one more for each older
  * version in a replace, one for each version of a stack_only function, and one for each
  * livepatch module that is disabled or replaced.
  *

@@ -29,7 +29,6 @@
 #define pr_fmt(fmt) "livepatch: " fmt
 
 #include <kunit/visibility.h>
-#include <linux/err.h>
 #include <linux/kallsyms.h>
 #include <linux/timekeeping.h>
 #include <trace/events/livepatch.h>
@@ -147,7 +146,7 @@ static int klp_run_state_pre_patch(struct klp_rt_state *state)
 	klp_callback_leave();
 	if (trace_klp_state_callback_enabled())
 		klp_trace_state_call(state, "pre_patch", pre_patch, ret, ktime_get_ns() - start);
-	if (ret > 0 || ret < -MAX_ERRNO) {
+	if (!klp_is_callback_result(ret)) {
 		pr_warn("patch '%s': pre_patch %ps of state %lu returned %d, which is not an errno value\n",
 			state->patch->name, pre_patch, state->id, ret);
 		ret = -EINVAL;
@@ -185,7 +184,7 @@ static bool klp_patch_stays(const struct klp_rt_patch *patch)
 		return moving->enabled;
 	if (!moving->enabled || !klp_replaces(moving->desc, patch))
 		return true;
-	/* Only patches below @moving are replaced. */
+	/* A replace affects only the patches below it. */
 	klp_for_each_patch(older) {
 		if (older == moving)
 			return true;
@@ -491,6 +490,7 @@ void klp_states_replace(struct klp_rt_patch *patch)
 		klp_rt_for_each_state(state, old) {
 			if (klp_newest_owner(state->id, false, NULL) != state)
 				continue;
+			/* A state with an active owner is in force, so it has a holder. */
 			holder = klp_find_holder(state->id);
 			klp_state_move_stage(holder, state);
 			klp_state_withdraw(state);
@@ -559,7 +559,7 @@ void klp_states_publish(const struct klp_rt_object *obj)
 
 	klp_rt_for_each_state(state, obj->patch) {
 		if (state->obj == obj && state->patch != klp_transition_patch &&
-		    (klp_patch_stays(state->patch) || klp_newest_owner(state->id, true, NULL)))
+		    klp_newest_owner(state->id, true, NULL))
 			klp_state_publish(state);
 	}
 }

@@ -214,6 +214,18 @@ static struct klp_patch patch = { .mod = THIS_MODULE };
 
 static struct klp_patch patch_of_init __initdata = { .mod = THIS_MODULE, .objs = good };
 static struct klp_state states_of_init[] __initdata = { { .id = 1, .version = 1 }, { } };
+static const unsigned int sets_of_init[] __initconst = { 1, 0 };
+
+static void __init state_callback_of_init(struct klp_patch *changed, struct klp_state *state)
+{
+}
+
+static struct klp_state states_with_init[] __refdata = {
+	{ .id = 7, .callbacks.post_unpatch = state_callback_of_init },
+	{ }
+};
+
+static struct klp_state states_of_dash[] = { { .id = 7, .object = "test-klp-target" }, { } };
 
 /*
  * Called after init: the first transition has to be complete, or the call is refused for
@@ -272,6 +284,9 @@ static const struct {
 	CASE(init_pre_patch),
 	CASE(init_callback_of_module),
 	{ "init_states", good },
+	{ "init_state_callback", good },
+	{ "init_replace_sets", good },
+	{ "state_object_dash", good },
 	{ "no_objects", NULL },
 };
 
@@ -305,6 +320,12 @@ static int __init bad_init(void)
 	patch.persistent = persistent;
 	if (!strcmp(case_name, "init_states"))
 		patch.states = states_of_init;
+	if (!strcmp(case_name, "init_state_callback"))
+		patch.states = states_with_init;
+	if (!strcmp(case_name, "state_object_dash"))
+		patch.states = states_of_dash;
+	if (!strcmp(case_name, "init_replace_sets"))
+		patch.replace_sets = sets_of_init;
 	return klp_enable_patch(&patch);
 }
 

@@ -3,8 +3,8 @@
  * A target module that keeps tasks in the function that changes. A reader of
  * /proc/test_klp_hold sleeps in test_klp_hold_wait() while the parameter hold is set.
  *
- * It can also run a kernel thread that only sleeps in test_klp_hold_nap(), so each check of its
- * stack finds that function. When the function is patched, the thread is only switched in
+ * The module can also run a kernel thread that only sleeps in test_klp_hold_nap(), so each check
+ * of its stack finds that function. When the function is patched, the thread is only switched in
  * cond_resched(), or after it has been woken.
  *
  * Readers can also spin there, or sleep where their stack is unreliable. With the parameter

@@ -96,6 +96,8 @@ t_object_name_empty()
 
 t_object_name_dash()
 {
+	refused EINVAL state_object_dash \
+		"object name 'test-klp-target' contains '-', module names contain '_' instead"
 	refused EINVAL object_name_dash \
 		"object name 'test-klp-target' contains '-', module names contain '_' instead"
 }
@@ -128,6 +130,8 @@ t_init_sections()
 	refused EINVAL init_objects "patch '$B': objs is in an init section"
 	refused EINVAL init_patch "patch '$B': its struct klp_patch is in an init section"
 	refused EINVAL init_states "patch '$B': states is in an init section"
+	refused EINVAL init_state_callback "patch '$B': a part of state 7 is in an init section"
+	refused EINVAL init_replace_sets "patch '$B': replace_sets is in an init section"
 }
 
 # pre_patch of vmlinux runs only in klp_enable_patch(), unless the patch is persistent.

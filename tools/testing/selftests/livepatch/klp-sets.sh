@@ -137,7 +137,7 @@ t_set_state()
 	expect_conflict "has state 5" \
 		"'$P' of set 0" $P2 objects=vmlinux:cmdline replace=1 state_id=5 state_version=2 \
 		replace_set=1
-	# Without the state, the patch is refused only by patches that it replaces.
+	# A replace in the other set need not have the state.
 	klp_enable $P2 objects=vmlinux:cmdline replace_set=1 replace=1
 	klp_enable $P3 objects=vmlinux:cmdline state_id=6 replace_set=1 replace=1
 	klp_wait_gone $P2
@@ -334,7 +334,7 @@ t_stack_only_alone()
 	klp_enable $P objects=$C:~top,vmlinux:version
 	klp_expect_file $KLP_SYSFS/$P/$C/patched 1
 	klp_expect "redirected" version_proc_show "$(klp_redirected)"
-	# There is no conflict with a patch of another set.
+	# A patch of another set may replace a function that this patch only searches.
 	klp_enable $P2 objects=$C:top+~middle replace_set=1
 	klp_expect_file /proc/$C "top: $P2"
 	klp_unload $C

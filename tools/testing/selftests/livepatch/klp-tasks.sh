@@ -232,7 +232,7 @@ preempt_setup()
 	watch_tasks
 }
 
-# preempt [HANDLER]: preempt a task on its way into test_klp_chain_step(), in this handler or in
+# preempt [HANDLER]: preempt a task that enters test_klp_chain_step(), in this handler or in
 # the one that calls the list of handlers
 preempt()
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Processes beside the measured operations: sleeping threads, and probes. */
+/* Processes that run during the measured operations: sleeping threads, and probes. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
