@@ -74,6 +74,23 @@ run_sparse()
 	[ -z "$objects" ] || lint_make C=2 W=1 $objects
 }
 
+# Compile the sample that supports both kernels with the header of stock.
+run_stock_header()
+{
+	local sample=livepatch-tcp-challenge dir=$OBJ/stock-header
+
+	rm -rf "$dir"
+	mkdir "$dir"
+	cp "$TOP/samples/livepatch/$sample.c" "$dir"
+	cat > "$dir/Kbuild" <<-END
+		obj-m := $sample.o
+		LINUXINCLUDE := -I$PRISTINE/include \$(LINUXINCLUDE)
+	END
+	lint_make W=1 M="$dir" "$sample.o"
+	grep -q "${PRISTINE##*/}/include/linux/livepatch.h" "$dir/.$sample.o.cmd" ||
+		echo "$sample was not compiled with the header of stock"
+}
+
 run_shellcheck()
 {
 	(cd "$TOP" && xargs -r shellcheck -x -P vm <<<"$scripts")
@@ -123,6 +140,7 @@ if [ ! -e "$OBJ/.config" ] || ! cmp -s "$BUILD/kernel.stamp" "$OBJ/.stamp"; then
 	cp "$BUILD/kernel.stamp" "$OBJ/.stamp"
 fi
 check "sparse and W=1" run_sparse
+check "header of stock" run_stock_header
 
 [ $bad -eq 0 ] || die "not clean"
 echo "lint: clean, $(wc -w <<<"$files $scripts") files"

@@ -20,9 +20,15 @@
  *
  * A value that the administrator has written meanwhile stays.
  *
- * An atomic replace runs no callback of the replaced patch, so the sysctl stays. The system
- * state below makes this safe: a patch that replaces this one has to declare the state or is
- * refused, and finds the value to restore in klp_get_prev_state(id)->data.
+ * The value to restore is the data of a system state, and the callbacks are those of the state:
+ * a new version of the patch that has the state inherits both, and a patch without the state
+ * that replaces this one restores the value.
+ *
+ * Linux 6.12 has no states with callbacks. There the callbacks are those of vmlinux. An atomic
+ * replace runs no callback of the replaced patch, so the sysctl stays, and a patch that replaces
+ * this one has to have the state or is refused: it finds the value to restore in
+ * klp_get_prev_state(CHALLENGE_STATE)->data. KLP_HAVE_STATE_CALLBACKS tells the two apart, so
+ * that the source compiles for both kernels.
  *
  * Connection requests in SYN-RECEIVED, whose ACKs another function sends, keep the old counter.
  * Only the limit of the first network namespace is changed.
@@ -51,11 +57,6 @@ static struct challenge_budget {
 	unsigned long second;
 	u32 left;
 } budgets[256];
-
-static struct klp_state states[] = {
-	{ .id = CHALLENGE_STATE, .version = 1 },
-	{ }
-};
 
 /* Concurrent calls may be miscounted, which is harmless. */
 static bool challenge_allowed(struct sock *sk)
@@ -123,17 +124,17 @@ static void challenge_send_ack(struct sock *sk)
 	challenge_send(sk);
 }
 
-static void set_limit(struct klp_object *obj)
+static void set_limit(struct klp_state *state)
 {
 	int old = xchg(&init_net.ipv4.sysctl_tcp_challenge_ack_limit, limit);
 
-	states[0].data = (void *)(long)old;
+	state->data = (void *)(long)old;
 	pr_info("tcp_challenge_ack_limit: %d, was %d\n", limit, old);
 }
 
-static void restore_limit(struct klp_object *obj)
+static void restore_limit(struct klp_state *state)
 {
-	int old = (long)states[0].data;
+	int old = (long)state->data;
 	int found = cmpxchg(&init_net.ipv4.sysctl_tcp_challenge_ack_limit, limit, old);
 
 	if (found == limit)
@@ -147,16 +148,64 @@ static struct klp_func challenge_funcs[] = {
 	{ }
 };
 
-static struct klp_object objects[] = {
+#ifdef KLP_HAVE_STATE_CALLBACKS
+
+static void state_post_patch(struct klp_patch *patch, struct klp_state *state)
+{
+	set_limit(state);
+}
+
+static void state_pre_unpatch(struct klp_patch *patch, struct klp_state *state)
+{
+	restore_limit(state);
+}
+
+static struct klp_state states[] = {
 	{
-		.funcs = challenge_funcs,
+		.id = CHALLENGE_STATE,
+		.version = 1,
 		.callbacks = {
-			.post_patch = set_limit,
-			.pre_unpatch = restore_limit,
+			.post_patch = state_post_patch,
+			.pre_unpatch = state_pre_unpatch,
 		},
 	},
 	{ }
 };
+
+static struct klp_object objects[] = {
+	{ .funcs = challenge_funcs },
+	{ }
+};
+
+#else /* Linux 6.12 */
+
+static struct klp_state states[] = {
+	{ .id = CHALLENGE_STATE, .version = 1 },
+	{ }
+};
+
+static void vmlinux_post_patch(struct klp_object *obj)
+{
+	set_limit(&states[0]);
+}
+
+static void vmlinux_pre_unpatch(struct klp_object *obj)
+{
+	restore_limit(&states[0]);
+}
+
+static struct klp_object objects[] = {
+	{
+		.funcs = challenge_funcs,
+		.callbacks = {
+			.post_patch = vmlinux_post_patch,
+			.pre_unpatch = vmlinux_pre_unpatch,
+		},
+	},
+	{ }
+};
+
+#endif
 
 static struct klp_patch challenge_patch = {
 	.objs = objects,

@@ -139,6 +139,7 @@ klp_errno()
 	*'Numerical argument out of domain'*)		echo EDOM ;;
 	*'Permission denied'*)		echo EACCES ;;
 	*'No space left'*)		echo ENOSPC ;;
+	*'quota exceeded'*)		echo EDQUOT ;;
 	*'temporarily unavailable'*)	echo EAGAIN ;;
 	*'deadlock'*)			echo EDEADLK ;;
 	*)				echo "unknown: $1" ;;

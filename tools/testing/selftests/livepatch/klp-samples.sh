@@ -103,13 +103,16 @@ t_tcp_sysctl()
 	klp_expect_file $LIMIT 500
 }
 
+# A patch without the state removes it.
 t_tcp_replace()
 {
 	keep $LIMIT
+	klp_set $LIMIT 2000
 	klp_enable livepatch_tcp_challenge
-	klp_load_fails EINVAL test_klp_patch objects=vmlinux:cmdline replace=1
-	klp_expect_file $KLP_SYSFS/livepatch_tcp_challenge/enabled 1
 	klp_expect_file $LIMIT 1000
+	klp_enable test_klp_patch objects=vmlinux:cmdline replace=1
+	klp_wait_gone livepatch_tcp_challenge
+	klp_expect_file $LIMIT 2000
 }
 
 # challenge FIRST OTHERS: send SYNs. Sets FIRST and OTHERS to the numbers of ACKs
@@ -418,6 +421,112 @@ t_seats_target_leaves()
 	END
 }
 
+# --- livepatch-cumulative-1, -2 and -3, livepatch-hotfix ------------------------------------------
+
+SEATS_LIMIT=/proc/sys/kernel/livepatch_seats_limit
+
+# take_twice [USER]: print the errors of a process that takes a seat twice, as this user
+take_twice()
+{
+	local take='{ echo take >&3; } 2>&1' said
+	local run=(bash -c "$take; echo; $take")
+
+	[ $# = 0 ] || run=(setpriv --reuid "$1" --clear-groups "${run[@]}")
+	said=$("${run[@]}" 3> $SEATS)
+	echo "$(klp_errno "${said%%$'\n'*}") $(klp_errno "${said#*$'\n'}")"
+}
+
+# expect_state PATCH STATE INHERITED: check the files of the state in sysfs
+expect_state()
+{
+	klp_expect_file "$KLP_SYSFS/$1/states/$(($2))/inherited" "$3"
+}
+
+t_cumulative()
+{
+	local T=livepatch_seats_target limit=0x5ea70001 users=0x5ea70002
+
+	need_tool setpriv
+	klp_load $T
+	klp_expect "errors of the old function" " " "$(take_twice)"
+
+	# Introduced: the sysctl exists, and its value takes effect.
+	klp_enable livepatch_cumulative_1
+	expect_state livepatch_cumulative_1 $limit 0
+	klp_expect_file $SEATS_LIMIT 4
+	klp_set $SEATS_LIMIT 1
+	klp_expect "error of the value 0" EINVAL "$(klp_write $SEATS_LIMIT 0)"
+	klp_expect "errors of a process" " EDQUOT" "$(take_twice)"
+
+	# Inherited: the value stays, and applies to a user. Nothing of the sysctl is in the first
+	# module.
+	klp_enable livepatch_cumulative_2
+	klp_unload livepatch_cumulative_1
+	expect_state livepatch_cumulative_2 $limit 1
+	expect_state livepatch_cumulative_2 $users 0
+	klp_expect_file $SEATS_LIMIT 1
+	klp_expect "errors of user 1000" " EDQUOT" "$(take_twice 1000)"
+	klp_load_fails EINVAL livepatch_cumulative_1
+	klp_unload $T
+	klp_load $T
+	klp_expect "errors of user 1000" " EDQUOT" "$(take_twice 1000)"
+	klp_expect "errors of another process" "EDQUOT EDQUOT" "$(take_twice 1000)"
+	klp_expect "errors of user 1001" " EDQUOT" "$(take_twice 1001)"
+
+	# Removed: no sysctl and no limit. The users are inherited.
+	klp_enable livepatch_cumulative_3
+	klp_unload livepatch_cumulative_2
+	expect_state livepatch_cumulative_3 $users 1
+	klp_absent $SEATS_LIMIT || klp_fail "$SEATS_LIMIT still exists"
+	klp_expect "errors without a limit" " " "$(take_twice 1002)"
+	klp_expect "users" "user 1000 user 1001 user 1002 user 1002" \
+		"$(sed 's/^[0-9]* //' $SEATS | paste -sd ' ')"
+
+	# The version that has not introduced the variables frees them.
+	klp_disable livepatch_cumulative_3
+	klp_unload livepatch_cumulative_3
+	klp_enable livepatch_cumulative_3
+	klp_expect "users of the same seats" 4 "$(grep -cx '[0-9]*' $SEATS)"
+}
+
+t_hotfix()
+{
+	local T=livepatch_seats_target H=livepatch_hotfix C=livepatch_cumulative_3 reader what
+
+	need_tool setpriv
+	reader="setpriv --reuid 1000 --clear-groups cat $SEATS"
+	klp_load $T
+	sit
+	klp_expect "what a user reads" $SITTER "$($reader)"
+
+	klp_enable $H
+	klp_expect "what a user reads" "1 seats taken" "$($reader)"
+	klp_expect_file $SEATS $SITTER
+
+	# Another set: the hotfix stays when the cumulative patches replace each other.
+	klp_enable livepatch_cumulative_1
+	klp_enable livepatch_cumulative_2
+	klp_wait_gone livepatch_cumulative_1
+	klp_expect "patches" "livepatch_cumulative_2 $H" "$(klp_list $KLP_SYSFS)"
+	klp_expect_file $KLP_SYSFS/$H/replace_set $((0x5ea7))
+	klp_expect_file $KLP_SYSFS/livepatch_cumulative_2/replace_set 0
+	klp_expect "what a user reads" "1 seats taken" "$($reader)"
+	klp_expect_file $SEATS_LIMIT 4
+
+	# The third version contains the hotfix, and replaces its set.
+	klp_enable $C
+	klp_wait_gone $H
+	klp_expect "patches" "$C" "$(klp_list $KLP_SYSFS)"
+	klp_expect "what a user reads" "1 seats taken" "$($reader)"
+	klp_unload $H
+	what="changes function 'seats_show,1' of object '$T'"
+	klp_mark
+	klp_load_fails EBUSY $H
+	klp_expect_log <<-END
+		livepatch: patch '$H' of set 24231 $what, as patch '$C' of set 0 does
+	END
+}
+
 # --- livepatch-busy -------------------------------------------------------------------------------
 
 BUSY=livepatch_busy_target
@@ -579,17 +688,20 @@ t_persistent()
 
 klp_setup livepatch_lifecycle livepatch_story_sum livepatch_tcp_challenge livepatch_virtio_net \
 	livepatch_hooks livepatch_hooks_target livepatch_seats_fix livepatch_seats_target \
-	livepatch_busy livepatch_busy_target livepatch_persistent test_klp_patch
+	livepatch_busy livepatch_busy_target livepatch_persistent test_klp_patch \
+	livepatch_cumulative_1 livepatch_cumulative_2 livepatch_cumulative_3 livepatch_hotfix
 
 klp_main \
 	"lifecycle four callbacks of vmlinux and of a module that is loaded and unloaded" \
 	"tcp_sysctl the sysctl changes with the function and is restored" \
-	"tcp_replace a patch without the state of the sysctl cannot replace it" \
+	"tcp_replace a patch without the state of the sysctl restores it" \
 	"tcp_traffic challenge ACKs on loopback: one counter for all, one for each group" \
 	"virtio_net a feature removed from existing and from later devices" \
 	"hooks work before the init and after the exit of a module" \
 	"seats a shadow variable fixes a leak" \
 	"seats_target_leaves the target is unloaded with shadow variables attached" \
+	"cumulative a sysctl is introduced, inherited and removed by three versions" \
+	"hotfix stays when another set is replaced, until a patch replaces its set" \
 	"busy a transition blocked by a busy thread, reversed, and completed" \
 	"busy_replace a patch without the state of its memory cannot replace it" \
 	"persistent a patch disabled and enabled again"
