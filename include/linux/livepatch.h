@@ -53,9 +53,10 @@ struct klp_object;
  * @old_sympos:	position among the symbols called @old_name in this object, counted from 1 in the
  *		order of /proc/kallsyms. 0 means that the name is unique: otherwise the patch is
  *		refused
- * @stack_only:	do not replace the function. No task is switched, in either direction, while it
- *		is in the function or in a version of it: a caller of replaced functions calls
- *		either only old or only new ones. The function need not be traceable
+ * @stack_only:	do not replace the function. No task is switched, to or from the patch or to one
+ *		that replaces it, while it is in the function or in a version of it: a caller
+ *		of replaced functions calls either only old or only new ones. The function need
+ *		not be traceable
  * @old_func:	set by the core: the function that is replaced, NULL while its object is not
  *		loaded
  *

@@ -42,10 +42,9 @@ static int klp_apply_to_module(struct klp_rt_object *obj, struct module *mod)
 		goto release;
 	}
 
-	/* In a transition, the end of the transition makes the object live. */
-	if (patch == klp_transition_patch)
-		klp_transition_object_changed();
-	else
+	klp_transition_object_changed();
+	/* In its transition, the end of the transition makes the object live. */
+	if (patch != klp_transition_patch)
 		klp_callbacks_publish(obj);
 	klp_states_publish(obj);
 	return 0;
@@ -72,8 +71,7 @@ static void klp_revert_from_module(struct klp_rt_object *obj)
 	klp_callbacks_release(obj);
 	klp_states_release(obj);
 
-	if (patch == klp_transition_patch)
-		klp_transition_object_changed();
+	klp_transition_object_changed();
 	klp_symbols_release(obj);
 	klp_rt_set_module(obj, NULL);
 }

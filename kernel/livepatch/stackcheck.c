@@ -23,7 +23,7 @@
  * checks for all of these versions.
  *
  * A function with klp_func.stack_only is checked for in both directions, in all versions that
- * patches have given it.
+ * patches have given it. A replace also checks for those of the replaced patches.
  */
 
 #include <kunit/visibility.h>
@@ -167,8 +167,6 @@ static void klp_add_functions(struct klp_stack_fill *fill, struct klp_rt_patch *
 		if (!obj->patched)
 			continue;
 		klp_rt_for_each_func(func, obj) {
-			if (func->stack_only)
-				klp_add_all_code(fill, func);
 			if (!func->redirect)
 				continue;
 			if (target == KLP_TRANSITION_UNPATCHED)
@@ -177,6 +175,38 @@ static void klp_add_functions(struct klp_stack_fill *fill, struct klp_rt_patch *
 				klp_add_older_code(fill, func, patch->replace);
 			klp_add_entry(fill, func);
 		}
+	}
+}
+
+static void klp_add_stack_only(struct klp_stack_fill *fill, struct klp_rt_patch *patch)
+{
+	struct klp_rt_object *obj;
+	struct klp_rt_func *func;
+
+	klp_rt_for_each_object(obj, patch) {
+		if (!obj->patched)
+			continue;
+		klp_rt_for_each_func(func, obj) {
+			if (func->stack_only)
+				klp_add_all_code(fill, func);
+		}
+	}
+}
+
+/*
+ * Add the stack_only functions of @patch and of the patches that it replaces: the functions
+ * that these change are switched as well. In both directions, since a replace may be reversed.
+ */
+static void klp_add_callers(struct klp_stack_fill *fill, struct klp_rt_patch *patch)
+{
+	struct klp_rt_patch *old;
+
+	klp_add_stack_only(fill, patch);
+	klp_for_each_patch(old) {
+		if (old == patch)
+			break;
+		if (klp_replaces(patch->desc, old))
+			klp_add_stack_only(fill, old);
 	}
 }
 
@@ -225,8 +255,8 @@ static void klp_sort_ranges(struct klp_stack_range *ranges, unsigned int nr)
  * the transition is reversed.
  *
  * The table has two ranges for each function and one for each of its parts, one more for each older
- * version in a replace, one for each version of a stack_only function, and one for each
- * livepatch module that is disabled or replaced.
+ * version in a replace, one for each version of a stack_only function, also of the replaced
+ * patches, and one for each livepatch module that is disabled or replaced.
  *
  * Context: process context, klp_mutex held.
  * Return: the table, or NULL without memory.
@@ -239,6 +269,7 @@ struct klp_stack_table *klp_stack_table_alloc(struct klp_rt_patch *patch, int ta
 	lockdep_assert_held(&klp_mutex);
 
 	klp_add_functions(&functions, patch, target);
+	klp_add_callers(&functions, patch);
 	klp_add_texts(&texts, patch, target);
 	table = kvzalloc(struct_size(table, ranges, functions.nr + texts.nr), GFP_KERNEL);
 	if (!table)
@@ -249,6 +280,7 @@ struct klp_stack_table *klp_stack_table_alloc(struct klp_rt_patch *patch, int ta
 	functions = (struct klp_stack_fill) { .ranges = table->ranges };
 	texts = (struct klp_stack_fill) { .ranges = table->ranges + table->nr };
 	klp_add_functions(&functions, patch, target);
+	klp_add_callers(&functions, patch);
 	klp_add_texts(&texts, patch, target);
 	klp_sort_ranges(table->ranges, table->nr);
 	klp_sort_ranges(table->ranges + table->nr, table->nr_texts);

@@ -937,11 +937,16 @@ void klp_transition_wait(void)
 /**
  * klp_transition_object_changed() - rebuild the stack table for a loaded or unloaded object
  *
+ * The object may be one of any patch: the table also contains the versions of other patches.
+ * Does nothing without a transition.
+ *
  * Context: process context, klp_mutex held.
  */
 void klp_transition_object_changed(void)
 {
 	lockdep_assert_held(&klp_mutex);
+	if (!klp_transition_patch)
+		return;
 	klp_drop_stack_table();
 	klp_make_stack_table();
 }

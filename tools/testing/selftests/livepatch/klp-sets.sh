@@ -314,6 +314,25 @@ t_stack_only_nop()
 		"$(cd $KLP_SYSFS/$P3 && echo */ | tr -d /)"
 }
 
+# The replaced patch searches the caller of a function that the replace reverts.
+t_stack_only_of_replaced()
+{
+	klp_load $C
+	klp_enable $P objects=$C:~top+leaf
+	klp_hold $C /proc/$C
+	klp_load $P2 objects=vmlinux:version replace=1
+	expect_pending $P2 1
+	klp_set $KLP_SYSFS/$P2/enabled 0
+	klp_wait_gone $P2
+	klp_unload $P2
+	klp_load $P2 objects=vmlinux:version replace=1
+	expect_pending $P2 1
+	klp_release $C
+	expect_chain $P $O $O
+	klp_wait_transition $P2
+	klp_wait_gone $P
+}
+
 t_stack_only_reversed()
 {
 	klp_load $C
@@ -410,6 +429,7 @@ klp_main \
 	"stack_only_replaced a task in an older patch's version of the function is not switched" \
 	"stack_only_nop a replace reverts a function that it only searches" \
 	"stack_only_reversed the same, reversed" \
+	"stack_only_of_replaced a replace waits for tasks in the callers that the old patch names" \
 	"stack_only_alone an object without any replacement" \
 	"stack_only_refused a replacement as well, or the function twice" \
 	"stack_only_alias another name of a function that is replaced" \
