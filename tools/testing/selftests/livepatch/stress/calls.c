@@ -38,9 +38,11 @@ static void note_call(struct stress_run *run, unsigned int func, const struct st
 
 	seen->gen = patch ? patch->gen : 0;
 	seen->funcs = patch ? patch->funcs : 0;
+	seen->watched = patch ? patch->watched : 0;
 	seen->func = func;
 	seen->caller = run->seen;
-	seen->replace = patch && patch->replace;
+	seen->replace = patch ? patch->replace : 0;
+	seen->set = patch ? patch->set : 0;
 	run->seen = call->nr_seen++;
 }
 
@@ -245,7 +247,7 @@ static void thread_run(struct stress_target *target, struct stress_run *run,
 	atomic_long_add(call->nr_seen, &thread_calls);
 	bad = call->excused ? -1 : stress_check(call, &caller);
 	if (bad >= 0)
-		stress_violation("thread %d: in function %d of %llu, function %d of %llu ran",
+		stress_violation("thread %d: function %d of %llu ran, and function %d of %llu",
 				 current->pid, call->seen[caller].func, call->seen[caller].gen,
 				 call->seen[bad].func, call->seen[bad].gen);
 }

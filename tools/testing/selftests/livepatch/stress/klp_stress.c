@@ -103,7 +103,7 @@ struct op *begin(enum kind kind, const char *fmt, ...)
 {
 	unsigned long number = atomic_fetch_add(&shared->next_op, 1);
 	struct op *op = &shared->ring[number % RING];
-	char text[128];
+	char text[256];
 	va_list ap;
 	int n;
 

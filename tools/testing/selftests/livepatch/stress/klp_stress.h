@@ -35,7 +35,7 @@ struct op {
 	unsigned int worker;
 	enum kind kind;
 	int result;
-	char object[64];
+	char object[160];
 };
 
 struct worker {
@@ -43,7 +43,7 @@ struct worker {
 	pid_t pid;
 	atomic_bool resting;
 	atomic_bool busy;
-	char op[96];
+	char op[192];
 };
 
 struct shared {

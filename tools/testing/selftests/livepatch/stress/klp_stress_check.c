@@ -14,11 +14,15 @@
 struct page {
 	char name[64];
 	unsigned long long gen;
-	unsigned int funcs, objects;
+	unsigned int funcs, watched, objects, states, set;
 	char flags[8];		/* replace, persistent, forgotten, forced */
 	int stages[STRESS_OBJECTS];
 	bool in_sysfs, in_modules;
 };
+
+static struct {
+	int stage, shadows;
+} states[STRESS_STATES];
 
 static struct page pages[MOST_PAGES];
 static unsigned int nr_pages;
@@ -28,24 +32,43 @@ const char * const object_names[STRESS_OBJECTS] = { "vmlinux", "stress_a", "stre
 
 #define STAGE_LIVE	4	/* STRESS_LIVE of modules.h */
 
+static bool read_state(const char *line)
+{
+	unsigned int number;
+	int stage, shadows;
+
+	if (sscanf(line, "state %u %d %d", &number, &stage, &shadows) != 3 ||
+	    number >= STRESS_STATES)
+		return false;
+	states[number].stage = stage;
+	states[number].shadows = shadows;
+	return true;
+}
+
+static bool read_page(const char *line, struct page *page)
+{
+	int at = 0;
+
+	memset(page, 0, sizeof(*page));
+	return sscanf(line, "patch %63s gen %llu funcs %u %u objects %u states %u set %u%n",
+		      page->name, &page->gen, &page->funcs, &page->watched, &page->objects,
+		      &page->states, &page->set, &at) == 7 &&
+	       sscanf(line + at, " flags %7s %d %d %d", page->flags, &page->stages[0],
+		      &page->stages[1], &page->stages[2]) == 4;
+}
+
 static void read_ledger(void)
 {
 	FILE *f = fopen("/proc/livepatch_stress", "re");
-	struct page *page;
 	char line[512];
 
 	if (!f)
 		fail("no ledger");
 	nr_pages = 0;
 	while (fgets(line, sizeof(line), f)) {
-		page = &pages[nr_pages];
-		memset(page, 0, sizeof(*page));
-		if (sscanf(line, "running %d", &running) == 1)
+		if (sscanf(line, "running %d", &running) == 1 || read_state(line))
 			continue;
-		if (sscanf(line, "patch %63s gen %llu funcs %u objects %u flags %7s %d %d %d",
-			   page->name, &page->gen, &page->funcs, &page->objects, page->flags,
-			   &page->stages[0], &page->stages[1], &page->stages[2]) == 8 &&
-		    nr_pages < MOST_PAGES - 1)
+		if (nr_pages < MOST_PAGES - 1 && read_page(line, &pages[nr_pages]))
 			nr_pages++;
 	}
 	fclose(f);
@@ -135,7 +158,8 @@ static bool check_patch(const struct patch *patch, struct page *page)
 		return false;
 	page->in_sysfs = true;
 	for (i = 0; i < nr_pages; i++)
-		older += pages[i].gen <= page->gen && pages[i].stages[0] == STAGE_LIVE;
+		older += pages[i].gen <= page->gen && pages[i].stages[0] == STAGE_LIVE &&
+			 pages[i].set == page->set;
 	for (i = 0; i < STRESS_OBJECTS; i++)
 		if (!check_object(patch, page, i, &funcs))
 			return false;
@@ -147,8 +171,11 @@ static bool check_patch(const struct patch *patch, struct page *page)
 		     patch->name, order, older) &&
 	       holds(read_number(format("%s/replace", patch->dir)) == page->flags[0] - '0',
 		     "%s: wrong replace", patch->name) &&
-	       holds(funcs == page->funcs, "%s shows functions %#x, has %#x", patch->name, funcs,
-		     page->funcs);
+	       holds(read_number(format("%s/replace_set", patch->dir)) == page->set,
+		     "%s: wrong set", patch->name) &&
+	       holds(funcs == (page->funcs | page->watched),
+		     "%s shows functions %#x, has %#x and %#x", patch->name, funcs, page->funcs,
+		     page->watched);
 }
 
 /* No callback is owed to patches that are not in sysfs. */
@@ -166,6 +193,36 @@ static bool check_patches(void)
 			   "%s is gone, stages %d %d %d", pages[i].name,
 			   pages[i].stages[0], pages[i].stages[1], pages[i].stages[2]))
 			return false;
+	return true;
+}
+
+/* Return true if an enabled patch has the state, and its module is loaded. */
+static bool in_force(unsigned int state)
+{
+	unsigned int i;
+
+	if (!object_is_loaded(state % STRESS_OBJECTS))
+		return false;
+	for (i = 0; i < nr_pages; i++)
+		if (pages[i].stages[0] == STAGE_LIVE && pages[i].states & 1 << state)
+			return true;
+	return false;
+}
+
+static bool check_states(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < STRESS_STATES; i++) {
+		int stage = in_force(i) ? STAGE_LIVE : 0, shadows = in_force(i) && i & 1;
+
+		if (!holds(states[i].stage == stage, "state %u is in stage %d, should be in %d",
+			   i, states[i].stage, stage) ||
+		    !holds(states[i].shadows == shadows,
+			   "state %u has %d shadow variables, should have %d", i,
+			   states[i].shadows, shadows))
+			return false;
+	}
 	return true;
 }
 
@@ -324,8 +381,8 @@ void check_all(void)
 	do {
 		read_ledger();
 		ok = holds(!running, "%d programs of calls are running", running) &&
-		     check_patches() && check_references() && check_ftrace() && check_calls() &&
-		     check_tasks();
+		     check_patches() && check_states() && check_references() &&
+		     check_ftrace() && check_calls() && check_tasks();
 		if (ok)
 			break;
 		pause_for(0.05);

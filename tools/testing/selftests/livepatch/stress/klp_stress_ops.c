@@ -73,20 +73,47 @@ static struct patch *choose_patch(struct patch *patches, unsigned int n, int ena
 
 /* Operations on patches. */
 
+/* With two sets: the functions and states that the patches of each set have. */
+static const unsigned int funcs_of_set[STRESS_SETS] = { 0x10f, 0x2f0 };
+static const unsigned int states_of_set[STRESS_SETS] = { 0x3, 0xc };
+
+/*
+ * Periods with one set alternate with periods with two. In a period of two sets, the patches of
+ * the sets are independent. When a period begins, patches of the last one may be in conflict with
+ * new ones, which are refused.
+ */
+static bool two_sets(void)
+{
+	return (long)(now() - shared->start) / 15 % 2;
+}
+
+/* Return the sets that the patch replaces. */
+static unsigned int choose_replace(unsigned int set)
+{
+	if (below(4))
+		return 0;
+	return set ? 2 : below(3) ? 1 : 3;
+}
+
 static void load_patch(void)
 {
-	unsigned int funcs = below(4) ? random32() & ALL_PATCHED : ALL_PATCHED;
-	bool replace = !below(4), persistent = !below(3);
-	char params[128];
+	unsigned int set = two_sets() && !below(2), replace = choose_replace(set);
+	unsigned int all = two_sets() ? funcs_of_set[set] : ALL_PATCHED;
+	unsigned int states = two_sets() ? states_of_set[set] : (1 << STRESS_STATES) - 1;
+	unsigned int funcs = below(4) ? random32() & all : all, watched = 0;
+	bool persistent = !below(3);
+	char params[256];
 	struct op *op;
 	int n;
 
+	if (!below(3))
+		watched = random32() & random32() & ~funcs & ((1 << STRESS_VMLINUX) - 1);
 	snprintf(patch_name, 32, PREFIX "%u", shared->next_patch++);
-	n = snprintf(params, sizeof(params), "funcs=%u objects=%u replace=%d persistent=%d", funcs,
-		     below(8), replace, persistent);
-	snprintf(params + n, sizeof(params) - n, " hooks=%d alias=%d", below(2), below(2));
-	op = begin(replace ? REPLACE : persistent ? PERSISTENT : LOAD, "%s funcs=%#x%s",
-		   patch_name, funcs, replace && persistent ? " persistent" : "");
+	n = snprintf(params, sizeof(params), "set=%u replace=%u funcs=%u watched=%u states=%u",
+		     set, replace, funcs, watched, random32() & states);
+	snprintf(params + n, sizeof(params) - n, " objects=%u persistent=%d hooks=%d alias=%d",
+		 below(8), persistent, below(2), below(2));
+	op = begin(replace ? REPLACE : persistent ? PERSISTENT : LOAD, "%s %s", patch_name, params);
 	end(op, load_image(patch_image, params), EBUSY, EUCLEAN, 0);
 }
 
@@ -242,7 +269,7 @@ void move_targets(void)
 		begin_loading();
 		ret = load_image(target_images[i], fails ? "fails=1" : "");
 		end_loading();
-		ret = end(op, ret, EUCLEAN, fails ? EDOM : 0, 0);
+		ret = end(op, ret, EUCLEAN, EBUSY, fails ? EDOM : 0, 0);
 		if (fails && !ret)
 			fail("%s is there, though its init failed", names[i]);
 		loaded[i] = !ret;

@@ -11,13 +11,7 @@
 #include <linux/tracepoint.h>
 #include "modules.h"
 
-/* An event leads from one stage to another. */
-struct step {
-	enum stress_stage from;
-	enum stress_stage to;
-};
-
-static const struct step with_hooks[] = {
+static const struct stress_transit with_hooks[] = {
 	[STRESS_ON_PRE_PATCH] = { STRESS_IDLE, STRESS_PRE_PATCH },
 	[STRESS_ON_PATCH_HOOK_1] = { STRESS_PRE_PATCH, STRESS_PATCH_HOOK },
 	[STRESS_ON_PATCH_HOOK_2] = { STRESS_PATCH_HOOK, STRESS_PREPARED },
@@ -28,14 +22,14 @@ static const struct step with_hooks[] = {
 	[STRESS_ON_POST_UNPATCH] = { STRESS_UNHOOKED, STRESS_IDLE },
 };
 
-static const struct step without_hooks[ARRAY_SIZE(with_hooks)] = {
+const struct stress_transit stress_without_hooks[ARRAY_SIZE(with_hooks)] = {
 	[STRESS_ON_PRE_PATCH] = { STRESS_IDLE, STRESS_PREPARED },
 	[STRESS_ON_POST_PATCH] = { STRESS_PREPARED, STRESS_LIVE },
 	[STRESS_ON_PRE_UNPATCH] = { STRESS_LIVE, STRESS_PREPARED },
 	[STRESS_ON_POST_UNPATCH] = { STRESS_PREPARED, STRESS_IDLE },
 };
 
-static const char * const event_names[ARRAY_SIZE(with_hooks)] = {
+const char * const stress_event_names[ARRAY_SIZE(with_hooks)] = {
 	"pre_patch", "patch_hook 1", "patch_hook 2", "post_patch",
 	"pre_unpatch", "unpatch_hook 1", "unpatch_hook 2", "post_unpatch",
 };
@@ -77,36 +71,44 @@ void stress_set_veto(unsigned int percent)
 	WRITE_ONCE(veto_percent, percent);
 }
 
-/* Return the functions of the patches that a replace reverts, whose callbacks do not run. */
-static u64 replacing(void)
+/* Return true if a replace reverts @old, whose callbacks do not run. */
+static bool is_reverted(const struct stress_patch *old)
 {
 	struct stress_patch *patch;
-	u64 gen = 0;
 
 	list_for_each_entry(patch, &pages, node) {
-		if (patch->replace && patch->stage[0] != STRESS_IDLE)
-			gen = max(gen, patch->gen);
+		if (stress_replaces(patch, old) && patch->stage[0] != STRESS_IDLE)
+			return true;
 	}
-	return gen;
+	return false;
 }
 
 static void note_live(void)
 {
+	u64 gens[STRESS_FUNCS] = { };
 	struct stress_patch *patch;
-	u64 gen, oldest;
 	unsigned int func;
 
 	lockdep_assert_held(&lock);
-	oldest = replacing();
-	for (func = 0; func < STRESS_FUNCS; func++) {
-		gen = 0;
-		list_for_each_entry(patch, &pages, node) {
-			if (patch->funcs & BIT(func) && patch->gen >= oldest &&
+	list_for_each_entry(patch, &pages, node) {
+		if (is_reverted(patch))
+			continue;
+		for (func = 0; func < STRESS_FUNCS; func++)
+			if (patch->funcs & BIT(func) &&
 			    patch->stage[stress_object(func)] == STRESS_LIVE)
-				gen = max(gen, patch->gen);
-		}
-		WRITE_ONCE(live[func], gen);
+				gens[func] = max(gens[func], patch->gen);
 	}
+	for (func = 0; func < STRESS_FUNCS; func++)
+		WRITE_ONCE(live[func], gens[func]);
+}
+
+/* Return true if a pre_patch callback has to fail. */
+bool stress_vetoes(void)
+{
+	if (get_random_u32_below(100) >= READ_ONCE(veto_percent))
+		return false;
+	atomic_long_inc(&vetoes);
+	return true;
 }
 
 static bool is_owed_something(const struct stress_patch *patch)
@@ -126,7 +128,7 @@ static void forget_older(struct stress_patch *patch)
 	unsigned int i;
 
 	list_for_each_entry(old, &pages, node) {
-		if (old->gen >= patch->gen || !is_owed_something(old))
+		if (!stress_replaces(patch, old) || !is_owed_something(old))
 			continue;
 		old->forgotten = true;
 		for (i = 0; i < STRESS_OBJECTS; i++) {
@@ -136,14 +138,47 @@ static void forget_older(struct stress_patch *patch)
 	}
 }
 
+/* Functions of an object that patches of two sets change. */
+static void check_sets(const struct stress_patch *patch, unsigned int object)
+{
+	struct stress_patch *other;
+	unsigned int func;
+
+	list_for_each_entry(other, &pages, node) {
+		if (other->set == patch->set || other->stage[object] != STRESS_LIVE ||
+		    stress_replaces(patch, other) || stress_replaces(other, patch))
+			continue;
+		for (func = 0; func < STRESS_PATCHED; func++)
+			if (stress_object(func) == object &&
+			    patch->funcs & other->funcs & BIT(func))
+				stress_violation("%s and %s of another set change function %u",
+						 patch->name, other->name, func);
+	}
+}
+
+/* Another set must not have a state of @patch. */
+void stress_check_state_sets(const struct stress_patch *patch, unsigned int number)
+{
+	struct stress_patch *other;
+
+	guard(spinlock)(&lock);
+	list_for_each_entry(other, &pages, node) {
+		if (other->set != patch->set && other->states & BIT(number) &&
+		    other->stage[0] == STRESS_LIVE && !(patch->replace & BIT(other->set)))
+			stress_violation("%s and %s of another set have state %u", patch->name,
+					 other->name, number);
+	}
+}
+
 static void enter_event(struct stress_patch *patch, unsigned int object, enum stress_event event)
 {
-	const struct step *step = &(patch->hooks ? with_hooks : without_hooks)[event];
+	const struct stress_transit *step =
+		&(patch->hooks ? with_hooks : stress_without_hooks)[event];
 
 	guard(spinlock)(&lock);
 	if (patch->forgotten || patch->stage[object] != step->from || step->from == step->to)
 		stress_violation("%s: %s of object %u in stage %d%s", patch->name,
-				 event_names[event], object, patch->stage[object],
+				 stress_event_names[event], object, patch->stage[object],
 				 patch->forgotten ? ", replaced" : "");
 	patch->stage[object] = step->to;
 
@@ -157,6 +192,7 @@ static void enter_event(struct stress_patch *patch, unsigned int object, enum st
 	case STRESS_ON_POST_PATCH:
 		if (!object && patch->replace)
 			forget_older(patch);
+		check_sets(patch, object);
 		break;
 	case STRESS_ON_POST_UNPATCH:
 		WRITE_ONCE(patch->open[object], false);
@@ -180,9 +216,10 @@ int stress_callback(struct stress_patch *patch, unsigned int object, enum stress
 	atomic_long_inc(&callbacks);
 	if (!get_random_u32_below(8))
 		msleep(get_random_u32_below(8));
-	if (event == STRESS_ON_PRE_PATCH && get_random_u32_below(100) < READ_ONCE(veto_percent)) {
-		atomic_long_inc(&vetoes);
-		return -EUCLEAN;
+	if (event == STRESS_ON_PRE_PATCH) {
+		stress_check_states(patch, object);
+		if (stress_vetoes())
+			return -EUCLEAN;
 	}
 	enter_event(patch, object, event);
 	return 0;
@@ -283,8 +320,7 @@ static void on_force(void *unused, const char *name, const char *direction)
 		if (!patching)
 			patch->forced = true;
 		list_for_each_entry(old, &pages, node) {
-			if (patching && patch->replace && old->gen < patch->gen &&
-			    is_owed_something(old))
+			if (patching && stress_replaces(patch, old) && is_owed_something(old))
 				old->forced = true;
 		}
 	}
@@ -344,10 +380,15 @@ void stress_show_ledger(struct seq_file *m)
 	for (i = 0; i < ARRAY_SIZE(ways); i++)
 		seq_printf(m, "switched_%s %ld\n", ways[i], atomic_long_read(&switched[i]));
 
+	stress_show_states(m);
+
 	guard(spinlock)(&lock);
-	list_for_each_entry(patch, &pages, node)
-		seq_printf(m, "patch %s gen %llu funcs %u objects %u flags %d%d%d%d %d %d %d\n",
-			   patch->name, patch->gen, patch->funcs, patch->objects, patch->replace,
-			   patch->persistent, patch->forgotten, patch->forced, patch->stage[0],
-			   patch->stage[1], patch->stage[2]);
+	list_for_each_entry(patch, &pages, node) {
+		seq_printf(m, "patch %s gen %llu funcs %u %u objects %u states %u set %u",
+			   patch->name, patch->gen, patch->funcs, patch->watched, patch->objects,
+			   patch->states, patch->set);
+		seq_printf(m, " flags %d%d%d%d %d %d %d\n", !!patch->replace, patch->persistent,
+			   patch->forgotten, patch->forced, patch->stage[0], patch->stage[1],
+			   patch->stage[2]);
+	}
 }

@@ -74,10 +74,14 @@ enum stress_event {
  * struct stress_patch - a page of the ledger
  * @node:      in the list of all pages
  * @name:      name of the patch
+ * @desc:      its description
  * @gen:       sequence number of enabling the patch
  * @funcs:     bit mask of the functions that it changes
+ * @watched:   bit mask of the functions with stack_only
  * @objects:   bit mask of its objects
- * @replace:   as in the description
+ * @states:    bit mask of its states
+ * @set:       its replace set
+ * @replace:   bit mask of the sets that it replaces
  * @persistent: as in the description
  * @hooks:     its objects have hooks
  * @forgotten: another patch has replaced it
@@ -88,10 +92,14 @@ enum stress_event {
 struct stress_patch {
 	struct list_head node;
 	const char *name;
+	const struct klp_patch *desc;
 	u64 gen;
 	u32 funcs;
+	u32 watched;
 	u32 objects;
-	bool replace;
+	u32 states;
+	u32 set;
+	u32 replace;
 	bool persistent;
 	bool hooks;
 	bool forgotten;
@@ -104,6 +112,9 @@ void stress_add_patch(struct stress_patch *patch);
 void stress_remove_patch(struct stress_patch *patch);
 int stress_callback(struct stress_patch *patch, unsigned int object, enum stress_event event);
 void stress_exit(const struct stress_patch *patch);
+int stress_state_callback(const struct stress_patch *patch, struct klp_state *state,
+			  enum stress_event event);
+void stress_shadow_dtor(void *obj, void *data);
 
 int stress_enter(struct stress_run *run, unsigned int func, const struct stress_patch *patch);
 void stress_leave(struct stress_run *run, const struct stress_patch *patch);
@@ -115,7 +126,35 @@ static inline unsigned int stress_object(unsigned int func)
 	return func >= STRESS_VMLINUX ? 0 : 1 + func / STRESS_PER_TARGET;
 }
 
-/* Functions that the two files of the module stress share. */
+/* Numbers of states. */
+#define STRESS_STATE_ID		0x57a7e500
+
+/* Return the object to which a state is bound, 0 for none. */
+static inline unsigned int stress_object_of_state(unsigned int number)
+{
+	return number % STRESS_OBJECTS;
+}
+
+/* Return true if @patch reverts @old or has replaced it. */
+static inline bool stress_replaces(const struct stress_patch *patch, const struct stress_patch *old)
+{
+	return patch->replace & BIT(old->set) && old->gen < patch->gen;
+}
+
+/* An event leads from one stage to another. */
+struct stress_transit {
+	enum stress_stage from;
+	enum stress_stage to;
+};
+
+/* Functions and tables that the files of the module stress share. */
+extern const struct stress_transit stress_without_hooks[STRESS_ON_POST_UNPATCH + 1];
+extern const char * const stress_event_names[STRESS_ON_POST_UNPATCH + 1];
+
+bool stress_vetoes(void);
+void stress_check_states(const struct stress_patch *patch, unsigned int object);
+void stress_check_state_sets(const struct stress_patch *patch, unsigned int number);
+void stress_show_states(struct seq_file *m);
 __printf(1, 2) void stress_violation(const char *fmt, ...);
 bool stress_excused(const struct stress_run *run);
 void stress_force_begins(void);

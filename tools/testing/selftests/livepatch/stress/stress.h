@@ -24,6 +24,12 @@
 /* Objects of a patch: vmlinux, then the targets. */
 #define STRESS_OBJECTS		3
 
+/* System states that patches have. The second one is bound to the first target, and so on. */
+#define STRESS_STATES		4
+
+/* Replace sets. */
+#define STRESS_SETS		2
+
 #define STRESS_STEPS		80
 #define STRESS_CALLS		20
 #define STRESS_DEPTH		6
@@ -49,17 +55,21 @@ struct stress_step {
  * struct stress_seen - a recorded call of a function
  * @gen:     sequence number of the patch of the version, 0 for the original
  * @funcs:   bit mask of all functions that this patch changes
+ * @watched: bit mask of the functions that it only searches on the stack
  * @func:    the function
  * @caller:  index of the caller in the record, -1 for none
- * @replace: the patch has replaced those before it
+ * @replace: bit mask of the sets whose older patches it has replaced
+ * @set:     its set
  * @unused:  0
  */
 struct stress_seen {
 	__u64 gen;
 	__u32 funcs;
+	__u32 watched;
 	__s16 func;
 	__s16 caller;
 	__u32 replace;
+	__u32 set;
 	__u32 unused;
 };
 
@@ -94,11 +104,11 @@ static inline int stress_is_tail(const struct stress_seen *seen)
  * May @g have run while the task was inside @f?  While it is there, no patch that changes @f can
  * come or be replaced, and the one that @f is of cannot go:
  *
- *	- A newer version comes of a patch that leaves @f alone.  One that replaces others would
- *	  also have waited for a task in a version that it takes away.  Other patches do not
- *	  wait for a task that has jumped out of @f.
+ *	- A newer version comes of a patch that leaves @f alone.  One that replaces the set of @f
+ *	  would also have waited for a task in a version that it takes away.  Other patches do
+ *	  not wait for a task that has jumped out of @f.
  *	- An older version, or the original, is of a function that the patch of @f leaves alone,
- *	  and that patch, if it replaces others, has left nothing older but the original.
+ *	  and that patch, if it replaces the set, has left nothing older but the original.
  */
 static inline int stress_goes_with(const struct stress_seen *f, const struct stress_seen *g)
 {
@@ -106,22 +116,68 @@ static inline int stress_goes_with(const struct stress_seen *f, const struct str
 		return 1;
 	if (g->gen > f->gen)
 		return (!(g->funcs & 1 << f->func) || stress_is_tail(f)) &&
-		       !(g->replace && f->gen);
-	return !(f->funcs & 1 << g->func) && !(f->replace && g->gen);
+		       !(g->replace & 1 << f->set && f->gen);
+	return !(f->funcs & 1 << g->func) && !(f->replace & 1 << g->set && g->gen);
 }
 
-/* Return the first call that is inconsistent with one of its callers, direct or indirect. */
-static inline int stress_check(const struct stress_call *call, int *caller)
+static inline int stress_is_in(const struct stress_call *call, int seen, int caller)
+{
+	while (seen > caller)
+		seen = call->seen[seen].caller;
+	return seen == caller;
+}
+
+/*
+ * Return true if @a and @b may both have run while the task was inside a function that the patch
+ * of @a searches on the stack: that patch was neither enabled, nor disabled, nor replaced between
+ * the two.
+ */
+static inline int stress_go_together(const struct stress_seen *a, const struct stress_seen *b)
+{
+	if (b->gen < a->gen)
+		return !(a->funcs & 1 << b->func);
+	return b->gen == a->gen || !(b->replace & 1 << a->set);
+}
+
+/* Return a call that is inconsistent with @a, inside a function that its patch searches. */
+static inline int stress_check_watched(const struct stress_call *call, int a)
 {
 	unsigned int i;
-	int j;
+	int f;
 
-	for (i = 0; i < call->nr_seen; i++)
+	for (f = call->seen[a].caller; f >= 0; f = call->seen[f].caller) {
+		if (!(call->seen[a].watched & 1 << call->seen[f].func) ||
+		    stress_is_tail(&call->seen[f]))
+			continue;
+		for (i = f + 1; i < call->nr_seen; i++)
+			if (stress_is_in(call, i, f) &&
+			    !stress_go_together(&call->seen[a], &call->seen[i]))
+				return i;
+	}
+	return -1;
+}
+
+/*
+ * Return the first call that is inconsistent with one of its callers, direct or indirect, or with
+ * another call of one of them.
+ */
+static inline int stress_check(const struct stress_call *call, int *other)
+{
+	unsigned int i;
+	int j, bad;
+
+	for (i = 0; i < call->nr_seen; i++) {
 		for (j = call->seen[i].caller; j >= 0; j = call->seen[j].caller)
 			if (!stress_goes_with(&call->seen[j], &call->seen[i])) {
-				*caller = j;
+				*other = j;
 				return i;
 			}
+		bad = stress_check_watched(call, i);
+		if (bad >= 0) {
+			*other = i;
+			return bad;
+		}
+	}
 	return -1;
 }
 

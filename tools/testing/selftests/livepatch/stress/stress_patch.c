@@ -11,8 +11,14 @@ module_param_named(funcs, page.funcs, uint, 0444);
 MODULE_PARM_DESC(funcs, "the functions that it changes, by bits");
 module_param_named(objects, page.objects, uint, 0444);
 MODULE_PARM_DESC(objects, "its objects, likewise: vmlinux is always one");
-module_param_named(replace, page.replace, bool, 0444);
-MODULE_PARM_DESC(replace, "it takes the place of all others");
+module_param_named(watched, page.watched, uint, 0444);
+MODULE_PARM_DESC(watched, "the functions that it only searches on the stack");
+module_param_named(states, page.states, uint, 0444);
+MODULE_PARM_DESC(states, "its system states");
+module_param_named(set, page.set, uint, 0444);
+MODULE_PARM_DESC(set, "its replace set");
+module_param_named(replace, page.replace, uint, 0444);
+MODULE_PARM_DESC(replace, "the sets that it replaces, by bits: none, its own, or with set 0 both");
 module_param_named(persistent, page.persistent, bool, 0444);
 MODULE_PARM_DESC(persistent, "it can be enabled again");
 module_param_named(hooks, page.hooks, bool, 0444);
@@ -105,9 +111,13 @@ static const char * const names[STRESS_OBJECTS] = { NULL, "stress_a", "stress_b"
 static struct klp_func funcs[STRESS_OBJECTS][STRESS_PER_TARGET + 1];
 static struct klp_object objs[STRESS_OBJECTS + 1];
 
+static struct klp_state states[STRESS_STATES + 1];
+static const unsigned int further_sets[] = { 1, 0 };
+
 static struct klp_patch patch = {
 	.mod = THIS_MODULE,
 	.objs = objs,
+	.states = states,
 };
 
 static unsigned int number_of(const struct klp_object *obj)
@@ -170,21 +180,78 @@ static const struct klp_callbacks callbacks = {
 	.post_unpatch = post_unpatch,
 };
 
+static int state_pre_patch(struct klp_patch *unused, struct klp_state *state)
+{
+	return stress_state_callback(&page, state, STRESS_ON_PRE_PATCH);
+}
+
+static void state_post_patch(struct klp_patch *unused, struct klp_state *state)
+{
+	stress_state_callback(&page, state, STRESS_ON_POST_PATCH);
+}
+
+static void state_pre_unpatch(struct klp_patch *unused, struct klp_state *state)
+{
+	stress_state_callback(&page, state, STRESS_ON_PRE_UNPATCH);
+}
+
+static void state_post_unpatch(struct klp_patch *unused, struct klp_state *state)
+{
+	stress_state_callback(&page, state, STRESS_ON_POST_UNPATCH);
+}
+
+static void describe_states(void)
+{
+	struct klp_state *state = states;
+	unsigned int i;
+
+	for (i = 0; i < STRESS_STATES; i++) {
+		if (!(page.states & BIT(i)))
+			continue;
+		page.objects |= BIT(stress_object_of_state(i));
+		*state++ = (struct klp_state) {
+			.id = STRESS_STATE_ID + i,
+			.object = names[stress_object_of_state(i)],
+			.is_shadow = i & 1,
+			.callbacks = {
+				.pre_patch = state_pre_patch,
+				.post_patch = state_post_patch,
+				.pre_unpatch = state_pre_unpatch,
+				.post_unpatch = state_post_unpatch,
+				.shadow_dtor = stress_shadow_dtor,
+			},
+		};
+	}
+}
+
+/* Describe a function, and return the empty entry behind it. */
+static struct klp_func *describe_func(struct klp_func *func, unsigned int number)
+{
+	*func = versions[number];
+	if (alias && number < STRESS_VMLINUX && number % STRESS_PER_TARGET == 0)
+		func->old_name = aliases[number / STRESS_PER_TARGET];
+	if (page.watched & BIT(number)) {
+		func->new_func = NULL;
+		func->stack_only = true;
+	}
+	return func + 1;
+}
+
 static void describe(void)
 {
-	unsigned int i, nr[STRESS_OBJECTS] = { };
+	struct klp_func *next[STRESS_OBJECTS] = { funcs[0], funcs[1], funcs[2] };
 	struct klp_object *obj = objs;
-	struct klp_func *func;
+	unsigned int i;
 
+	describe_states();
 	page.objects |= BIT(0);
 	for (i = 0; i < STRESS_PATCHED; i++) {
-		if (!(page.funcs & BIT(i)))
+		unsigned int object = stress_object(i);
+
+		if (!((page.funcs | page.watched) & BIT(i)))
 			continue;
-		page.objects |= BIT(stress_object(i));
-		func = &funcs[stress_object(i)][nr[stress_object(i)]++];
-		*func = versions[i];
-		if (alias && i < STRESS_VMLINUX && i % STRESS_PER_TARGET == 0)
-			func->old_name = aliases[i / STRESS_PER_TARGET];
+		page.objects |= BIT(object);
+		next[object] = describe_func(next[object], i);
 	}
 	for (i = 0; i < STRESS_OBJECTS; i++) {
 		if (!(page.objects & BIT(i)))
@@ -199,6 +266,9 @@ static void describe(void)
 		obj++;
 	}
 	patch.replace = page.replace;
+	patch.replace_set = page.set;
+	if (!page.set && page.replace & BIT(1))
+		patch.replace_sets = further_sets;
 	patch.persistent = page.persistent;
 }
 
@@ -207,6 +277,7 @@ static int __init patch_init(void)
 	int ret;
 
 	page.name = THIS_MODULE->name;
+	page.desc = &patch;
 	describe();
 	stress_add_patch(&page);
 	ret = klp_enable_patch(&patch);
