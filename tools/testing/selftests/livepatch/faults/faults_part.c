@@ -21,9 +21,15 @@ static struct klp_object objs[] = {
 	{ }
 };
 
+static struct klp_state states[] = {
+	{ .id = FAULTS_KEPT, FAULTS_STATE },
+	{ }
+};
+
 static struct klp_patch patch = {
 	.mod = THIS_MODULE,
 	.objs = objs,
+	.states = states,
 };
 
 MODULE_DESCRIPTION("Livepatch fault tests: a livepatch of less");

@@ -22,6 +22,7 @@ static int new_version(struct seq_file *m, void *v)
 static struct klp_func vmlinux_funcs[] = {
 	{ .old_name = "cmdline_proc_show", .new_func = new_cmdline },
 	{ .old_name = "version_proc_show", .new_func = new_version },
+	{ .old_name = "meminfo_proc_show", .stack_only = true },
 	{ }
 };
 
@@ -43,9 +44,16 @@ static struct klp_object objs[] = {
 	{ }
 };
 
+static struct klp_state states[] = {
+	{ .id = FAULTS_KEPT, FAULTS_STATE },
+	{ .id = FAULTS_BOUND, .object = "faults_target", .is_shadow = true, FAULTS_STATE },
+	{ }
+};
+
 static struct klp_patch patch = {
 	.mod = THIS_MODULE,
 	.objs = objs,
+	.states = states,
 };
 
 MODULE_DESCRIPTION("Livepatch fault tests: a livepatch");

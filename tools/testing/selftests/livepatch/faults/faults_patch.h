@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What both livepatches begin with: callbacks and hooks that write themselves down, a letter each,
- * and the functions that both change.
+ * Shared by both livepatches: the functions that both change, and callbacks and hooks of objects
+ * and states that record a letter each.
  *
  *	p pre_patch	h i patch_hooks		L post_patch
  *	w pre_unpatch	u v unpatch_hooks	q post_unpatch
+ *	d shadow_dtor
  */
 
 #include <linux/livepatch.h>
@@ -89,6 +90,55 @@ static struct klp_hook unpatch_hooks[] = { { unpatch_hook }, { unpatch_hook2 }, 
 	.patch_hooks = patch_hooks,			\
 	.unpatch_hooks = unpatch_hooks,			\
 }
+
+/* Both livepatches have FAULTS_KEPT. FAULTS_BOUND is a state of faults_target. */
+enum { FAULTS_KEPT = 1, FAULTS_BOUND };
+
+static void note_state(struct klp_state *state, char step)
+{
+	faults_note(KBUILD_MODNAME, state->id == FAULTS_KEPT ? "kept" : "bound", step);
+}
+
+/* Allocate before the note: a state that is not introduced has no step. */
+static int state_pre_patch(struct klp_patch *patch, struct klp_state *state)
+{
+	if (state->is_shadow && !klp_shadow_alloc(state, state->id, sizeof(long), GFP_KERNEL,
+						  NULL, NULL))
+		return -ENOMEM;
+	note_state(state, 'p');
+	return 0;
+}
+
+static void state_post_patch(struct klp_patch *patch, struct klp_state *state)
+{
+	note_state(state, 'L');
+}
+
+static void state_pre_unpatch(struct klp_patch *patch, struct klp_state *state)
+{
+	note_state(state, 'w');
+}
+
+static void state_post_unpatch(struct klp_patch *patch, struct klp_state *state)
+{
+	note_state(state, 'q');
+}
+
+static void state_shadow_dtor(void *state, void *data)
+{
+	might_sleep();
+	note_state(state, 'd');
+}
+
+#define FAULTS_STATE					\
+	.version = 1,					\
+	.callbacks = {					\
+		.pre_patch = state_pre_patch,		\
+		.post_patch = state_post_patch,		\
+		.pre_unpatch = state_pre_unpatch,	\
+		.post_unpatch = state_post_unpatch,	\
+		.shadow_dtor = state_shadow_dtor,	\
+	}
 
 static int new_cmdline(struct seq_file *m, void *v)
 {

@@ -57,31 +57,50 @@ static void fail(const struct point *point, const char *fmt, ...)
 	failures++;
 }
 
+/* Return true if @done, the steps of @what, are those of what was prepared and released. */
+static bool undone(const char *what, const char *done)
+{
+	if (!strcmp(what, KEPT) || !strcmp(what, PART "/kept"))
+		return !strcmp(done, "pq");
+	if (!strcmp(what, BOUND))
+		return !strcmp(done, "pqd");
+	return !strcmp(done, UNDONE);
+}
+
 /*
- * The objects of a patch that was refused: those that had been prepared were released, in the order
- * of the description, and at most one patch had got as far as being live for a module that is
- * refused for the sake of the other one.
+ * Return true if @done, the steps of @what, are those of a part of PATCH that was applied to
+ * TARGET, before TARGET was refused because of PART.
+ */
+static bool applied_and_reverted(const char *what, const char *done)
+{
+	return (!strcmp(what, PATCH "/" TARGET) && !strcmp(done, THERE_AND_BACK)) ||
+	       (!strcmp(what, BOUND) && !strcmp(done, STATE_LIVE STATE_GONE));
+}
+
+/*
+ * Check the ledger of a refused operation: what had been prepared was released. For a refused
+ * module all parts of PATCH, or none, had become live.
  */
 static bool refused_steps_right(char *steps)
 {
-	char *word, *live = NULL;
-	unsigned int nr = 0;
+	unsigned int nr_live = 0;
+	bool others_undone = false;
+	char *word;
 
 	while ((word = strsep(&steps, " "))) {
 		char *done = strchr(word, ':');
 
 		if (!done)
 			continue;
-		nr++;
-		if (!strcmp(done, ":" THERE_AND_BACK)) {
-			if (nr > 1 || strncmp(word, PATCH "/" TARGET ":", done + 1 - word))
-				return false;
-			live = word;
-		} else if (strcmp(done, ":" UNDONE)) {
+		*done++ = '\0';
+		if (applied_and_reverted(word, done))
+			nr_live++;
+		else if (undone(word, done))
+			others_undone |= strcmp(word, PART "/" TARGET);
+		else
 			return false;
-		}
 	}
-	return !live || nr <= 2;
+	return !nr_live || (nr_live == 2 && !others_undone);
 }
 
 static void check_steps(const struct point *point, int error)

@@ -110,6 +110,12 @@ struct path {
 #define GONE		"wuvq"
 #define THERE_AND_BACK	"phiLwuvq"
 
+/* The same for states, of which PATCH has two. The first is never removed without the patch. */
+#define KEPT		PATCH "/kept"
+#define BOUND		PATCH "/bound"
+#define STATE_LIVE	"pL"
+#define STATE_GONE	"wqd"
+
 extern const struct path paths[];
 extern const unsigned int nr_paths;
 

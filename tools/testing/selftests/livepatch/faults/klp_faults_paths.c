@@ -325,37 +325,40 @@ const struct path paths[] = {
 		.setup = setup_going,
 		.operate = operate_going,
 		.undo = undo_going,
-		.steps = PATCH "/" TARGET ":" GONE " " PART "/" TARGET ":" GONE " ",
+		.steps = BOUND ":" STATE_GONE " " PATCH "/" TARGET ":" GONE " "
+			 PART "/" TARGET ":" GONE " ",
 	},
 	{
 		.name = "going shared",
 		.setup = setup_going,
 		.operate = operate_going,
 		.undo = undo_going_shared,
-		.steps = PATCH "/" TARGET ":" GONE " " PART "/" TARGET ":" GONE " ",
+		.steps = BOUND ":" STATE_GONE " " PATCH "/" TARGET ":" GONE " "
+			 PART "/" TARGET ":" GONE " ",
 	},
 	{
 		.name = "disable",
 		.setup = setup_replace,
 		.operate = operate_disable,
 		.undo = undo_disable,
-		.steps = PATCH "/vmlinux:" GONE " " PATCH "/" TARGET ":" GONE " "
-			 PATCH "/" TARGET2 ":" GONE " ",
+		.steps = KEPT ":wq " BOUND ":" STATE_GONE " " PATCH "/vmlinux:" GONE " "
+			 PATCH "/" TARGET ":" GONE " " PATCH "/" TARGET2 ":" GONE " ",
 	},
 	{
 		.name = "disable below",
 		.setup = setup_going,
 		.operate = operate_disable,
 		.undo = undo_disable_below,
-		.steps = PATCH "/vmlinux:" GONE " " PATCH "/" TARGET ":" GONE " "
-			 PATCH "/" TARGET2 ":" GONE " ",
+		.steps = BOUND ":" STATE_GONE " " PATCH "/vmlinux:" GONE " "
+			 PATCH "/" TARGET ":" GONE " " PATCH "/" TARGET2 ":" GONE " ",
 	},
 	{
 		.name = "coming",
 		.setup = setup_coming,
 		.operate = operate_coming,
 		.undo = undo_coming,
-		.steps = PATCH "/" TARGET ":" LIVE " " PART "/" TARGET ":" LIVE " ",
+		.steps = BOUND ":" STATE_LIVE " " PATCH "/" TARGET ":" LIVE " "
+			 PART "/" TARGET ":" LIVE " ",
 		.refusable = true,
 	},
 	{
@@ -363,7 +366,8 @@ const struct path paths[] = {
 		.setup = setup_again,
 		.operate = operate_again,
 		.undo = undo_again,
-		.steps = PATCH "/vmlinux:" LIVE " " PATCH "/" TARGET ":" LIVE " "
+		.steps = KEPT ":" STATE_LIVE " " BOUND ":" STATE_LIVE " "
+			 PATCH "/vmlinux:" LIVE " " PATCH "/" TARGET ":" LIVE " "
 			 PATCH "/" TARGET2 ":" LIVE " ",
 		.refusable = true,
 	},
@@ -372,7 +376,8 @@ const struct path paths[] = {
 		.setup = setup_replace_again,
 		.operate = operate_replace_again,
 		.undo = undo_replace_again,
-		.steps = PART "/vmlinux:" LIVE " " PART "/" TARGET ":" LIVE " ",
+		.steps = PART "/vmlinux:" LIVE " " PART "/" TARGET ":" LIVE " "
+			 BOUND ":" STATE_GONE " ",
 		.refusable = true,
 	},
 	{
@@ -380,7 +385,8 @@ const struct path paths[] = {
 		.setup = setup_enable,
 		.operate = operate_enable,
 		.undo = undo_enable,
-		.steps = PATCH "/vmlinux:" LIVE " " PATCH "/" TARGET ":" LIVE " "
+		.steps = KEPT ":" STATE_LIVE " " BOUND ":" STATE_LIVE " "
+			 PATCH "/vmlinux:" LIVE " " PATCH "/" TARGET ":" LIVE " "
 			 PATCH "/" TARGET2 ":" LIVE " ",
 		.refusable = true,
 	},
@@ -389,7 +395,8 @@ const struct path paths[] = {
 		.setup = setup_replace,
 		.operate = operate_replace,
 		.undo = undo_replace,
-		.steps = PART "/vmlinux:" LIVE " " PART "/" TARGET ":" LIVE " ",
+		.steps = PART "/vmlinux:" LIVE " " PART "/" TARGET ":" LIVE " "
+			 BOUND ":" STATE_GONE " ",
 		.refusable = true,
 	},
 };
