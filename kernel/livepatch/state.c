@@ -173,25 +173,32 @@ static struct klp_rt_state *klp_find_state(struct klp_rt_patch *patch, unsigned 
 	return NULL;
 }
 
-/* Return true if @patch is enabled when the transition that is running has ended. */
-static bool klp_patch_stays(const struct klp_rt_patch *patch)
+/* Return true if the transition that is running decides whether @patch is enabled. */
+static bool klp_patch_is_affected(const struct klp_rt_patch *patch)
 {
 	const struct klp_rt_patch *moving = klp_transition_patch, *older;
 
 	if (!moving)
-		return true;
+		return false;
 	if (patch == moving)
-		return moving->enabled;
-	if (!moving->enabled || !klp_replaces(moving->desc, patch))
 		return true;
+	if (!klp_replaces(moving->desc, patch))
+		return false;
 	/* A replace affects only the patches below it. */
 	klp_for_each_patch(older) {
 		if (older == moving)
-			return true;
-		if (older == patch)
 			return false;
+		if (older == patch)
+			return true;
 	}
-	return true;
+	return false;
+}
+
+/* Return true if @patch is enabled when the transition that is running has ended. */
+static bool klp_patch_stays(const struct klp_rt_patch *patch)
+{
+	return !klp_patch_is_affected(patch) ||
+	       klp_transition_patch->enabled == (patch == klp_transition_patch);
 }
 
 /*
@@ -212,6 +219,22 @@ static struct klp_rt_state *klp_newest_owner(unsigned long id, bool staying,
 			return state;
 	}
 	return NULL;
+}
+
+/* Return true if an active owner of a state stays in whichever direction a transition ends. */
+static bool klp_state_outlasts(unsigned long id)
+{
+	struct klp_rt_state *state;
+	struct klp_rt_patch *patch;
+
+	klp_for_each_patch(patch) {
+		if (klp_patch_is_affected(patch))
+			continue;
+		state = klp_find_state(patch, id);
+		if (state && klp_state_is_active(state))
+			return true;
+	}
+	return false;
 }
 
 /* Return the owner whose stage is that of the state, or NULL when the state is not in force. */
@@ -301,11 +324,9 @@ static void klp_state_disown(struct klp_rt_state *state)
 		state->desc->data = state->data;
 }
 
+/* All owners leave, or lose their module: then their data is reset by klp_state_disown(). */
 static void klp_state_release(struct klp_rt_state *state)
 {
-	struct klp_rt_state *owner;
-	struct klp_rt_patch *patch;
-
 	if (state->stage != KLP_OBJECT_PREPARED)
 		return;
 	state->stage = KLP_OBJECT_IDLE;
@@ -314,12 +335,6 @@ static void klp_state_release(struct klp_rt_state *state)
 		klp_shadow_destroy_all(state->id, state->desc->callbacks.shadow_dtor);
 	if (!klp_state_is_plain(state->desc))
 		trace_klp_state_removed(state->patch->name, state->id, state->version);
-
-	klp_for_each_patch(patch) {
-		owner = klp_find_state(patch, state->id);
-		if (owner)
-			klp_state_disown(owner);
-	}
 }
 
 /* === Requests ============================================================================== */
@@ -547,7 +562,9 @@ EXPORT_SYMBOL_IF_KUNIT(klp_states_settle);
  * klp_states_publish() - publish the states of a module that has been loaded
  * @obj: the object of the module
  *
- * A state stays prepared if the transition that is running removes it, or introduces its patch.
+ * A state stays prepared if the transition that is running removes it in one direction: the
+ * transition may be reversed, and klp_states_replace() has run already. klp_states_settle()
+ * publishes or releases the state.
  *
  * Context: process context, klp_mutex held. Callbacks may sleep.
  */
@@ -558,8 +575,7 @@ void klp_states_publish(const struct klp_rt_object *obj)
 	lockdep_assert_held(&klp_mutex);
 
 	klp_rt_for_each_state(state, obj->patch) {
-		if (state->obj == obj && state->patch != klp_transition_patch &&
-		    klp_newest_owner(state->id, true, NULL))
+		if (state->obj == obj && klp_state_outlasts(state->id))
 			klp_state_publish(state);
 	}
 }

@@ -428,6 +428,28 @@ t_module_joins()
 	expect_states "$P: state 5 post_unpatch, data 1"
 }
 
+# The module is loaded while the replace is reversed, and the replace is reversed once more.
+t_module_joins_reversed()
+{
+	klp_load $H
+	enable $P objects=$H:hold callbacks=0 "$STATE" state_object=$T
+	klp_hold $P
+	load $P2 objects=$H:hold callbacks=0 replace=1
+	klp_until "this shell has switched" klp_reads /proc/self/patch_state 1
+	klp_hold $P2
+	klp_set $KLP_SYSFS/$P2/enabled 0
+	klp_until "this shell has switched" klp_reads /proc/self/patch_state 0
+	klp_expect_file $KLP_SYSFS/$P2/transition 1
+	klp_mark
+	klp_load $T
+	expect_states "$P: state 5 pre_patch, data 0"
+	klp_set $KLP_SYSFS/$P2/enabled 1
+	klp_release $P
+	klp_release $P2
+	klp_wait_gone $P
+	expect_states "$P: state 5 post_unpatch, data 1"
+}
+
 t_module_leaves()
 {
 	klp_load $H
@@ -512,6 +534,7 @@ klp_main \
 	"module_owners two owners of a state of a module" \
 	"module_veto a module is refused by an object, or by the state" \
 	"module_joins a module is loaded while a replace removes the state" \
+	"module_joins_reversed the same, in a replace that is reversed twice" \
 	"module_leaves a module is unloaded while the state is being removed" \
 	"hole_shadow destructors of shadow variables may sleep" \
 	"blocked a state that must not be removed" \
