@@ -27,10 +27,17 @@ declare -A SAYS=(
 	[redirected_in_between]="pre_patch, post_unpatch: not redirected; the others: yes"
 	[only_while_loaded]="no callback runs for a module that is not there"
 	[none_runs_unpatched]="a module under a patch is redirected before it runs"
+	[one_holder]="one owner of a state has its stage"
+	[data_is_current]="owners of a state have the data of its introduction, others have none"
+	[refused_as_before]="a patch that is refused has removed no state"
+	[newest_removes]="the newest of its last owners removes a state"
+	[sets_apart]="a replace and a state are of one replace set"
 )
 TASKS="one_universe safe_point none_left_behind nothing_freed_in_use flag_means_state"
 OWED="once_per_arrival nothing_lost redirected_in_between only_while_loaded none_runs_unpatched
 	nothing_freed_in_use"
+STATES="once_per_arrival nothing_lost only_while_loaded one_holder data_is_current
+	refused_as_before newest_removes sets_apart"
 
 declare -A searches=() visited=() breaks=()
 nr=0
@@ -85,8 +92,8 @@ search()
 
 	case $1 in
 	# Optimizing takes longer than the search.
-	callbacks)	run -O0 "$@" ;;
-	*)		run -O2 "$@" ;;
+	callbacks | states)	run -O0 "$@" ;;
+	*)			run -O2 "$@" ;;
 	esac
 	if [ -n "$found" ] || [ -z "$states" ]; then
 		result="FAILED: ${found:-no end}"
@@ -148,6 +155,15 @@ search "$TASKS" memory
 search "$TASKS" memory -DCOND_RESCHED
 search "$OWED" callbacks
 search "$OWED" callbacks -DNOPS
+search "$STATES" states
+search "$STATES" states -DSTACKED
+search "$STATES" states -DSETS
+search "$STATES" states -DAPART
+search "$STATES" states -DCONTAINS
+search "$STATES" states -DBOUND
+search "$STATES" states -DBOUND -DSTACKED
+search "$STATES" states -DBOUND -DAPART
+search "$STATES" states -DBOUND -DCONTAINS
 
 echo
 echo "Breaks of it, and the property that finds each"
@@ -213,6 +229,22 @@ broken nothing_freed_in_use callbacks FINDS_WHAT_IS_NOT_ALIVE
 broken nothing_freed_in_use callbacks GOING_IS_ALIVE
 broken none_runs_unpatched callbacks ALIVE_ONLY_IF_NAMED
 broken nothing_freed_in_use callbacks RETIRES_WHAT_IS_ABOVE
+broken once_per_arrival states EACH_OWNER_REMOVES -DSTACKED
+broken nothing_lost states EACH_TAKES_THE_OTHER
+broken nothing_lost states KEPT_NOT_PUBLISHED
+broken nothing_lost states STAGE_NOT_PASSED_ON
+broken nothing_lost states MODULE_NOT_WITHDRAWN -DBOUND
+broken nothing_lost states PUBLISHED_IN_TRANSITION -DBOUND
+broken nothing_lost states PUBLISHED_IN_ONE_DIRECTION -DBOUND
+broken only_while_loaded states STALE_WITHOUT_MODULE -DBOUND
+broken one_holder states STAGE_NOT_PASSED_ON
+broken data_is_current states NOT_INHERITED
+broken data_is_current states DATA_NOT_FORGOTTEN
+broken data_is_current states DATA_KEPT_WITHOUT_MODULE -DBOUND
+broken refused_as_before states REPLACES_TOO_EARLY
+broken newest_removes states HOLDER_REMOVES
+broken sets_apart states SETS_IGNORED -DAPART
+broken sets_apart states CONFLICT_IGNORED -DSETS
 
 echo
 echo "What must happen in it"
@@ -230,11 +262,20 @@ for what in CAME_IN_TRANSITION LEFT_IN_TRANSITION LEFT_WHEN_LIVE REFUSED_BY_THE_
 	REPLACED_WITH_MODULE VETOED_WHEN_PREPARED STANDS_ABOVE_REPLACING; do
 	happens callbacks $what
 done
+for what in INHERITED STAGE_PASSED_ON REMOVED_BY_REPLACE REMOVAL_REVERSED; do
+	happens states $what
+done
+happens states SHARED_REMOVED -DSTACKED
+happens states KEPT_WHEN_DISABLED -DSTACKED
+happens states SET_REFUSED -DSETS
+happens states SET_CONTAINED -DCONTAINS
+happens states CAME_WITH_MODULE -DBOUND
+happens states LEFT_WITH_MODULE -DBOUND
 
 echo
 echo "The properties"
 printf '%-23s%9s%10s%8s  %s\n' property searches states breaks "what it says"
-for property in $TASKS nop_is_known every_transition_ends $OWED; do
+for property in $TASKS nop_is_known every_transition_ends $OWED $STATES; do
 	[ -n "${searches[$property]}" ] || continue
 	printf '%-23s%9s%10s%8s  %s\n' "$property" "$(wc -w <<<"${searches[$property]}")" \
 		"${visited[$property]}" "${breaks[$property]:-0}" "${SAYS[$property]}"
