@@ -97,6 +97,48 @@ static int fuzz_hook(struct klp_object *obj)
 	return 0;
 }
 
+/*
+ * Callbacks of states. The owners of a state are different modules, which share nothing but its
+ * data and a shadow variable of its number: so a callback that is repeated, lost, or gets wrong
+ * data is found by the next one, in whichever module that is.
+ */
+#define FUZZ_SHADOWED		((void *)0x66757a7aUL)
+#define FUZZ_DATA(state)	((void *)(0x66757a00UL + (state)->id))
+
+static int fuzz_state_pre_patch(struct klp_patch *patch, struct klp_state *state)
+{
+	if (fuzz_answer)
+		return fuzz_answer;
+	WARN_ON_ONCE(state->data);
+	WARN_ON_ONCE(!klp_shadow_alloc(FUZZ_SHADOWED, state->id, 1, GFP_KERNEL, NULL, NULL));
+	state->data = FUZZ_DATA(state);
+	return 0;
+}
+
+static void fuzz_state_callback(struct klp_patch *patch, struct klp_state *state)
+{
+	WARN_ON_ONCE(state->data != FUZZ_DATA(state));
+	WARN_ON_ONCE(!klp_shadow_get(FUZZ_SHADOWED, state->id));
+}
+
+/* The core frees the variable after this callback if the state has is_shadow. */
+static void fuzz_state_post_unpatch(struct klp_patch *patch, struct klp_state *state)
+{
+	fuzz_state_callback(patch, state);
+	if (!state->is_shadow)
+		klp_shadow_free(FUZZ_SHADOWED, state->id, NULL);
+}
+
+static void __init fuzz_state_callback_in_init(struct klp_patch *patch, struct klp_state *state)
+{
+}
+
+static void fuzz_shadow_dtor(void *obj, void *data)
+{
+	might_sleep();
+	WARN_ON_ONCE(obj != FUZZ_SHADOWED);
+}
+
 static int fuzz_hook_fails(struct klp_object *obj)
 {
 	return -EIO;
@@ -203,7 +245,9 @@ static struct klp_func *__init fuzz_make_funcs(bool vmlinux)
 		}
 		if (tries == 4 && !fuzz_one_in(10) && nr < FUZZ_MANY)
 			break;
-		funcs[i].new_func = fuzz_new_function(vmlinux);
+		funcs[i].stack_only = fuzz_one_in(8);
+		if (!funcs[i].stack_only || fuzz_one_in(20))
+			funcs[i].new_func = fuzz_new_function(vmlinux);
 		funcs[i].old_sympos = fuzz_position();
 	}
 	if (i < nr)
@@ -274,19 +318,66 @@ static int __init fuzz_make_objects(struct klp_patch *patch)
 	return 0;
 }
 
-static void fuzz_make_shared(void)
+/* States with the first number are plain. All others have callbacks in all patches. */
+static void __init fuzz_make_state(struct klp_state *state)
+{
+	state->id = 1 + fuzz_below(3);
+	state->version = fuzz_below(3);
+	if (state->id == 1)
+		return;
+	state->callbacks.pre_patch = fuzz_state_pre_patch;
+	state->callbacks.post_patch = fuzz_state_callback;
+	state->callbacks.pre_unpatch = fuzz_state_callback;
+	state->callbacks.post_unpatch = fuzz_state_post_unpatch;
+	state->callbacks.shadow_dtor = fuzz_shadow_dtor;
+	state->is_shadow = fuzz_one_in(3);
+	if (fuzz_one_in(3))
+		state->object = fuzz_object_name();
+	if (fuzz_one_in(60))
+		state->callbacks.post_patch = fuzz_state_callback_in_init;
+	state->block_disable = fuzz_one_in(10);
+}
+
+static int fuzz_unblock(const char *text, const struct kernel_param *param)
+{
+	int i;
+
+	for (i = 0; i < FUZZ_STATES; i++)
+		fuzz_states[i].block_disable = false;
+	return 0;
+}
+
+static const struct kernel_param_ops unblock_ops = {
+	.set = fuzz_unblock,
+};
+
+module_param_cb(unblock, &unblock_ops, NULL, 0200);
+MODULE_PARM_DESC(unblock, "written to clear block_disable of all states");
+
+static void __init fuzz_make_shared(void)
 {
 	int i;
 
 	memset(fuzz_long_name, 'n', sizeof(fuzz_long_name) - 1);
 	for (i = 0; i < FUZZ_HOOKS; i++)
 		fuzz_hooks[i].hook = fuzz_one_in(6) ? fuzz_hook_fails : fuzz_hook;
-	for (i = 0; i < FUZZ_STATES; i++) {
-		fuzz_states[i].id = 1 + fuzz_below(3);
-		fuzz_states[i].version = fuzz_below(3);
-	}
+	for (i = 0; i < FUZZ_STATES; i++)
+		fuzz_make_state(&fuzz_states[i]);
 	if (fuzz_one_in(10))
 		fuzz_answer = fuzz_one_in(3) ? (int)prandom_u32_state(&fuzz_random) : -EBUSY;
+}
+
+static const unsigned int fuzz_sets[] = { 1, 2, 0 };
+static unsigned int fuzz_sets_in_init[] __initdata = { 1, 0 };
+
+static void __init fuzz_choose_sets(struct klp_patch *patch)
+{
+	if (fuzz_one_in(2))
+		patch->replace_set = fuzz_one_in(20) ? UINT_MAX : fuzz_below(3);
+	if (fuzz_one_in(3))
+		patch->replace_sets = &fuzz_sets[fuzz_below(3)];
+	if (fuzz_one_in(60))
+		patch->replace_sets = fuzz_sets_in_init;
 }
 
 static int __init fuzz_make_patch(void)
@@ -298,6 +389,7 @@ static int __init fuzz_make_patch(void)
 		fuzz_patch->mod = THIS_MODULE;
 	fuzz_patch->replace = fuzz_one_in(4);
 	fuzz_patch->persistent = fuzz_one_in(4);
+	fuzz_choose_sets(fuzz_patch);
 	if (fuzz_one_in(4))
 		fuzz_patch->states = &fuzz_states[fuzz_below(FUZZ_STATES + 1)];
 	if (fuzz_one_in(80))
@@ -305,6 +397,7 @@ static int __init fuzz_make_patch(void)
 	return fuzz_make_objects(fuzz_patch);
 }
 
+/* Return true if the object changes the function: one that is only searched may have two names. */
 static bool __init fuzz_has_func(const struct klp_object *obj, const char *name)
 {
 	struct klp_func *func;
@@ -312,7 +405,7 @@ static bool __init fuzz_has_func(const struct klp_object *obj, const char *name)
 	if (!obj->funcs)
 		return false;
 	klp_for_each_func(obj, func) {
-		if (!strcmp(func->old_name, name))
+		if (func->new_func && !strcmp(func->old_name, name))
 			return true;
 	}
 	return false;

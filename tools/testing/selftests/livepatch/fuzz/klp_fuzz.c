@@ -84,8 +84,8 @@ void await_transition(const char *patch)
 }
 
 /*
- * Disable a patch and wait. A persistent one stays in sysfs, another one is removed. Returns
- * true if this call has disabled the patch.
+ * Disable a patch and wait. A persistent one stays in sysfs, another one is removed. A state
+ * that must stay refuses with EBUSY. Returns true if this call has disabled the patch.
  */
 bool disable(const char *patch)
 {
@@ -102,6 +102,8 @@ bool disable(const char *patch)
 			return true;
 		ret = write_file(enabled, "0");
 		disabled |= !ret;
+		if (ret == EBUSY)
+			write_file(format("/sys/module/%s/parameters/unblock", patch), "1");
 		/* Another patch is in transition, or this one has been replaced. */
 		if (ret && ret != EBUSY && ret != ENOENT && ret != ENODEV && ret != EINVAL)
 			fail("%s is not disabled: %s", patch, strerror(ret));
@@ -350,7 +352,7 @@ static int choose_path(const char *path, const struct stat *st, int type, struct
 static const char *random_path(void)
 {
 	paths_seen = 0;
-	chosen = below(16);
+	chosen = below(24);
 	return nftw(SYSFS, choose_path, 8, FTW_PHYS) == 1 ? some_path : NULL;
 }
 
