@@ -42,14 +42,45 @@ load_fails()
 	klp_load_fails "${words[@]}"
 }
 
-# expect_states LINE...: check the lines of callbacks of states since the mark, and set a mark
+# mark: start a new section of the log and of the trace
+mark()
+{
+	klp_mark
+	klp_read_trace
+	KLP_TRACE_SEEN=$((KLP_TRACE_SEEN + ${#KLP_EVENTS[@]}))
+}
+
+# expect_states LINE...: check the events of states since the mark, and set a mark. A callback is
+# "PATCH: state NUMBER CALLBACK, data NUMBER", which is also the line in the log. pre_patch means
+# that the state is introduced, unless ", refused" follows, and post_unpatch that it is removed. A
+# state that is inherited, and a shadow variable, have lines of their own.
 expect_states()
 {
-	local text
+	local line log=() events=()
 
-	text=$(klp_log | grep -E ': (state [0-9]+ (pre|post)_|a shadow)')
-	klp_mark
-	klp_expect "callbacks of states" "$(printf '%s\n' "$@")" "$text"
+	for line; do
+		[[ $line = *inherited ]] || log+=("${line%, refused}")
+		[[ $line = *'a shadow'* ]] || events+=("${line%%, *}")
+		case $line in
+		*refused)		;;
+		*' pre_patch, '*)	events+=("${line%% pre_patch*} introduced") ;;
+		*' post_unpatch, '*)	events+=("${line%% post_unpatch*} removed") ;;
+		esac
+	done
+	klp_expect "log" "$(printf '%s\n' "${log[@]}")" \
+		"$(klp_log | grep -E ': (state [0-9]+ (pre|post)_|a shadow)')"
+	klp_read_trace
+	klp_expect "trace" "$(printf '%s\n' "${events[@]}")" "$(print_state_events)"
+	mark
+}
+
+# Print the events of states that have been read.
+print_state_events()
+{
+	printf '%s\n' "${KLP_EVENTS[@]}" | sed -n \
+		-e 's/^klp_state_//' -e 's/ version=.*//' \
+		-e 's/^callback: patch=\(.*\) id=\(.*\) kind=\([^ ]*\) .*/\1: state \2 \3/p' \
+		-e 's/^\([a-z]*\): patch=\(.*\) id=\(.*\)/\2: state \3 \1/p'
 }
 
 # expect_owner PATCH INHERITED DATA
@@ -64,7 +95,7 @@ expect_owner()
 t_order()
 {
 	klp_load $T
-	klp_mark
+	mark
 	enable $P objects=vmlinux:cmdline,$T:value "$STATE" second_state=6 state_version=3
 	klp_expect_log <<-END
 		livepatch: enabling patch '$P'
@@ -95,6 +126,31 @@ t_order()
 		$P: state 6 post_unpatch, data 302
 		livepatch: '$P': unpatching complete
 	END
+	klp_expect_trace <<-END
+		patch: request enable
+		patch state 5: pre_patch 0, introduced
+		patch state 6: pre_patch 0, introduced
+		patch vmlinux: pre_patch 0, patched 1
+		patch target: pre_patch 0, patched 1
+		patch: start patching
+		patch vmlinux: post_patch
+		patch target: post_patch
+		patch state 5: post_patch
+		patch state 6: post_patch
+		patch: complete patching, done enable 0, request disable
+		patch state 5: pre_unpatch
+		patch state 6: pre_unpatch
+		patch vmlinux: pre_unpatch
+		patch target: pre_unpatch
+		patch: start unpatching
+		patch vmlinux: unpatched 1
+		patch target: unpatched 1
+		patch vmlinux: post_unpatch
+		patch target: post_unpatch
+		patch state 5: post_unpatch, removed
+		patch state 6: post_unpatch, removed
+		patch: complete unpatching, done disable 0
+	END
 }
 
 t_again()
@@ -102,7 +158,7 @@ t_again()
 	enable $P "$QUIET $STATE" persistent=1
 	klp_disable_persistent $P
 	klp_expect_file "$(klp_param $P state_data)" 0
-	klp_mark
+	mark
 	klp_enable_again $P
 	klp_disable_persistent $P
 	expect_states "$P: state 5 pre_patch, data 0" "$P: state 5 post_patch, data 2" \
@@ -140,16 +196,16 @@ klp_state_removed: patch=$P2 id=5 version=4" "$(sed '/^#/d; s/ duration_ns=.*//'
 
 t_inherited()
 {
-	klp_mark
+	mark
 	enable $P "$QUIET $STATE"
 	expect_states "$P: state 5 pre_patch, data 0" "$P: state 5 post_patch, data 1"
 	enable $P2 objects=vmlinux:version callbacks=0 "$STATE"
-	expect_states ""
+	expect_states "$P2: state 5 inherited"
 	expect_owner $P 0 1
 	expect_owner $P2 1 1
 	# The older owner leaves, and the other one keeps the state.
 	klp_disable $P
-	expect_states ""
+	expect_states
 	klp_disable $P2
 	expect_states "$P2: state 5 pre_unpatch, data 1" "$P2: state 5 post_unpatch, data 1"
 }
@@ -158,9 +214,9 @@ t_inherited_newer_leaves()
 {
 	enable $P "$QUIET $STATE"
 	enable $P2 objects=vmlinux:version callbacks=0 "$STATE"
-	klp_mark
+	mark
 	klp_disable $P2
-	expect_states ""
+	expect_states
 	klp_disable $P
 	expect_states "$P: state 5 pre_unpatch, data 1" "$P: state 5 post_unpatch, data 1"
 }
@@ -168,14 +224,14 @@ t_inherited_newer_leaves()
 t_replaced()
 {
 	enable $P "$QUIET $STATE"
-	klp_mark
+	mark
 	enable $P2 "$QUIET $STATE" replace=1
 	klp_wait_gone $P
 	expect_owner $P2 1 1
 	enable $P3 "$QUIET $STATE" replace=1
 	klp_wait_gone $P2
 	expect_owner $P3 1 1
-	expect_states ""
+	expect_states "$P2: state 5 inherited" "$P3: state 5 inherited"
 	klp_disable $P3
 	expect_states "$P3: state 5 pre_unpatch, data 1" "$P3: state 5 post_unpatch, data 1"
 }
@@ -183,7 +239,8 @@ t_replaced()
 t_removed()
 {
 	enable $P "$QUIET $STATE"
-	klp_mark
+	mark
+	klp_trace_mark
 	klp_enable $P2 objects=vmlinux:cmdline replace=1
 	klp_wait_gone $P
 	klp_expect_log <<-END
@@ -195,6 +252,16 @@ t_removed()
 		$P: state 5 post_unpatch, data 1
 		livepatch: '$P2': patching complete
 	END
+	klp_expect_trace <<-END
+		patch2: request replace
+		patch2 vmlinux: pre_patch 0, patched 1
+		patch state 5: pre_unpatch
+		patch2: start patching
+		patch vmlinux: unpatched 1
+		patch2 vmlinux: post_patch
+		patch state 5: post_unpatch, removed
+		patch2: complete patching, done replace 0
+	END
 	klp_unload $P
 }
 
@@ -203,7 +270,7 @@ t_hole_shared_by_replaced()
 {
 	enable $P "$QUIET $STATE"
 	enable $P2 objects=vmlinux:version callbacks=0 "$STATE"
-	klp_mark
+	mark
 	enable $P3 "$QUIET" replace=1
 	klp_wait_gone $P
 	klp_wait_gone $P2
@@ -213,9 +280,9 @@ t_hole_shared_by_replaced()
 t_removed_other_set()
 {
 	enable $P "$QUIET $STATE" replace_set=1
-	klp_mark
+	mark
 	enable $P2 objects=vmlinux:version callbacks=0 replace=1
-	expect_states ""
+	expect_states
 	enable $P3 "$QUIET" replace=1 replace_set=2 replace_sets=1
 	klp_wait_gone $P
 	expect_states "$P: state 5 pre_unpatch, data 1" "$P: state 5 post_unpatch, data 1"
@@ -227,7 +294,7 @@ t_reversed_introduced()
 {
 	klp_load $H
 	klp_hold $H
-	klp_mark
+	mark
 	load $P objects=$H:hold callbacks=0 "$STATE"
 	klp_until "this shell has switched" klp_reads /proc/self/patch_state 1
 	klp_set $KLP_SYSFS/$P/enabled 0
@@ -241,7 +308,7 @@ t_reversed_removed()
 	klp_load $H
 	enable $P objects=$H:hold callbacks=0 "$STATE"
 	klp_hold $P
-	klp_mark
+	mark
 	load $P2 "$QUIET" replace=1
 	klp_until "this shell has switched" klp_reads /proc/self/patch_state 1
 	expect_states "$P: state 5 pre_unpatch, data 1"
@@ -264,7 +331,7 @@ t_reversed_disabled()
 	klp_load $H
 	enable $P objects=$H:hold callbacks=0 "$STATE"
 	klp_hold $P
-	klp_mark
+	mark
 	klp_set $KLP_SYSFS/$P/enabled 0
 	klp_until "this shell has switched" klp_reads /proc/self/patch_state 0
 	expect_states "$P: state 5 pre_unpatch, data 1"
@@ -279,7 +346,7 @@ t_reversed_inherited()
 	klp_load $H
 	enable $P objects=$H:hold callbacks=0 "$STATE"
 	klp_hold $P
-	klp_mark
+	mark
 	load $P2 "$QUIET $STATE" replace=1 persistent=1
 	expect_owner $P2 1 1
 	klp_set $KLP_SYSFS/$P2/enabled 0
@@ -287,7 +354,7 @@ t_reversed_inherited()
 	expect_owner $P 0 1
 	expect_owner $P2 0 0
 	klp_release $P
-	expect_states ""
+	expect_states "$P2: state 5 inherited"
 	klp_disable $P
 	expect_states "$P: state 5 pre_unpatch, data 1" "$P: state 5 post_unpatch, data 1"
 }
@@ -296,7 +363,7 @@ t_forced()
 {
 	klp_load $H
 	klp_hold $H
-	klp_mark
+	mark
 	load $P objects=$H:hold callbacks=0 "$STATE"
 	klp_set $KLP_SYSFS/$P/force 1
 	klp_wait_transition $P
@@ -308,7 +375,7 @@ t_forced()
 
 t_veto()
 {
-	klp_mark
+	mark
 	load_fails EDOM $P "$QUIET $STATE" state_veto=33
 	klp_expect_log <<-END
 		livepatch: enabling patch '$P'
@@ -317,6 +384,11 @@ t_veto()
 		livepatch: failed to enable patch '$P'
 		livepatch: '$P': unpatching complete
 	END
+	klp_expect_trace <<-END
+		patch: request enable
+		patch state 5: pre_patch -EDOM
+		patch: done enable -EDOM
+	END
 	klp_expect_nothing_left $P
 }
 
@@ -324,10 +396,11 @@ t_veto()
 t_veto_object()
 {
 	enable $P objects=vmlinux:version callbacks=0 second_state=7 plain_state=0 state_id=5
-	klp_mark
+	mark
 	load_fails EDOM $P2 objects=vmlinux:cmdline veto=vmlinux replace=1 state_id=5 \
 		plain_state=0 second_state=6
-	expect_states "$P2: state 6 pre_patch, data 0" "$P2: state 6 post_unpatch, data 1"
+	expect_states "$P2: state 5 inherited" "$P2: state 6 pre_patch, data 0" \
+		"$P2: state 6 post_unpatch, data 1"
 	expect_owner $P 0 1
 	klp_disable $P
 	expect_states "$P: state 5 pre_unpatch, data 1" "$P: state 7 pre_unpatch, data 2" \
@@ -336,7 +409,7 @@ t_veto_object()
 
 t_veto_positive()
 {
-	klp_mark
+	mark
 	load_fails EINVAL $P "$QUIET $STATE" state_veto=-33
 	klp_log | grep -q "of state 5 returned 33, which is not an errno value" ||
 		klp_fail "no line about the result" "$(klp_log)"
@@ -348,9 +421,9 @@ t_veto_positive()
 # The state is in force only while the module is loaded.
 t_hole_module()
 {
-	klp_mark
+	mark
 	enable $P objects=vmlinux:cmdline "$STATE" state_object=$T
-	expect_states ""
+	expect_states
 	klp_expect_file $KLP_SYSFS/$P/$T/patched 0
 	klp_load $T
 	expect_states "$P: state 5 pre_patch, data 0" "$P: state 5 post_patch, data 1"
@@ -367,7 +440,8 @@ t_hole_module()
 t_module_order()
 {
 	enable $P objects=$T:value "$STATE" state_object=$T
-	klp_mark
+	klp_trace_mark
+	mark
 	klp_load $T
 	klp_unload $T
 	klp_expect_log <<-END
@@ -384,15 +458,23 @@ t_module_order()
 		$P: post_unpatch $T (going)
 		$P: state 5 post_unpatch, data 1
 	END
+	klp_expect_trace <<-END
+		patch state 5: pre_patch 0, introduced
+		patch target: pre_patch 0, patched 1, post_patch
+		patch state 5: post_patch, pre_unpatch
+		patch target: pre_unpatch, unpatched 1, post_unpatch
+		patch state 5: post_unpatch, removed
+	END
 }
 
 t_module_owners()
 {
 	enable $P objects=$T:value callbacks=0 "$STATE" state_object=$T
 	enable $P2 objects=vmlinux:cmdline callbacks=0 "$STATE" state_object=$T
-	klp_mark
+	mark
 	klp_load $T
-	expect_states "$P: state 5 pre_patch, data 0" "$P: state 5 post_patch, data 1"
+	expect_states "$P: state 5 pre_patch, data 0" "$P: state 5 post_patch, data 1" \
+		"$P2: state 5 inherited"
 	expect_owner $P2 1 1
 	klp_unload $T
 	expect_states "$P2: state 5 pre_unpatch, data 1" "$P2: state 5 post_unpatch, data 1"
@@ -403,14 +485,14 @@ t_module_veto()
 {
 	enable $P objects=vmlinux:cmdline callbacks=0 "$STATE" state_object=$T
 	enable $P2 objects=$T:value veto=$T
-	klp_mark
+	mark
 	klp_load_fails EDOM $T
 	expect_states "$P: state 5 pre_patch, data 0" "$P: state 5 post_patch, data 1" \
 		"$P: state 5 pre_unpatch, data 1" "$P: state 5 post_unpatch, data 1"
 	klp_set "$(klp_param $P2 veto)" ""
 	klp_set "$(klp_param $P state_veto)" 33
 	klp_load_fails EDOM $T
-	expect_states "$P: state 5 pre_patch, data 0"
+	expect_states "$P: state 5 pre_patch, data 0, refused"
 }
 
 # The module joins a transition that removes the state.
@@ -419,7 +501,7 @@ t_module_joins()
 	klp_load $H
 	enable $P objects=$H:hold callbacks=0 "$STATE" state_object=$T
 	klp_hold $P
-	klp_mark
+	mark
 	load $P2 "$QUIET" replace=1
 	klp_load $T
 	expect_states "$P: state 5 pre_patch, data 0"
@@ -440,7 +522,7 @@ t_module_joins_reversed()
 	klp_set $KLP_SYSFS/$P2/enabled 0
 	klp_until "this shell has switched" klp_reads /proc/self/patch_state 0
 	klp_expect_file $KLP_SYSFS/$P2/transition 1
-	klp_mark
+	mark
 	klp_load $T
 	expect_states "$P: state 5 pre_patch, data 0"
 	klp_set $KLP_SYSFS/$P2/enabled 1
@@ -456,13 +538,13 @@ t_module_leaves()
 	klp_load $T
 	enable $P objects=$H:hold callbacks=0 "$STATE" state_object=$T
 	klp_hold $P
-	klp_mark
+	mark
 	klp_set $KLP_SYSFS/$P/enabled 0
 	klp_unload $T
 	expect_states "$P: state 5 pre_unpatch, data 1" "$P: state 5 post_unpatch, data 1"
 	klp_release $P
 	klp_wait_gone $P
-	expect_states ""
+	expect_states
 }
 
 # --- shadow variables, blocked requests -----------------------------------------------------------
@@ -471,18 +553,19 @@ t_module_leaves()
 t_hole_shadow()
 {
 	enable $P "$QUIET $STATE" state_shadow=1 shadows=2
-	klp_mark
+	mark
 	enable $P2 "$QUIET $STATE" state_shadow=1 replace=1
 	klp_wait_gone $P
 	klp_disable $P2
-	expect_states "$P2: state 5 pre_unpatch, data 1" "$P2: state 5 post_unpatch, data 1" \
+	expect_states "$P2: state 5 inherited" \
+		"$P2: state 5 pre_unpatch, data 1" "$P2: state 5 post_unpatch, data 1" \
 		"$P2: a shadow variable is destroyed" "$P2: a shadow variable is destroyed"
 }
 
 t_blocked()
 {
 	enable $P "$QUIET $STATE" state_blocks=1
-	klp_mark
+	mark
 	klp_expect "error" EBUSY "$(klp_write $KLP_SYSFS/$P/enabled 0)"
 	load_fails EBUSY $P2 "$QUIET" replace=1
 	klp_expect_log <<-END
@@ -498,18 +581,21 @@ t_blocked()
 
 t_plain()
 {
+	# The trace does not contain the plain state.
+	klp_some_callbacks
 	enable $P "$QUIET" state_id=5
-	klp_mark
+	mark
 	load_fails EINVAL $P2 "$QUIET" replace=1
 	klp_expect_file $KLP_SYSFS/$P/enabled 1
 	enable $P3 "$QUIET $STATE" replace=1
 	klp_wait_gone $P
-	klp_mark
+	mark
 	klp_disable $P3
 	expect_states "$P3: state 5 pre_unpatch, data 0" "$P3: state 5 post_unpatch, data 0"
 }
 
 klp_setup $P $P2 $P3 $T $H
+klp_record
 
 klp_main \
 	"order callbacks of states enclose those of objects" \

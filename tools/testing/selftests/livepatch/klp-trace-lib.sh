@@ -14,7 +14,8 @@
 #	patch: complete patching, done enable 0
 #
 # A callback is shown by its kind, a hook by its function. "patched" and "unpatched" have the
-# number of functions, "done" has the request and its result.
+# number of functions, "done" has the request and its result. The events of a state are those of
+# "patch state NUMBER": its callbacks, introduced, inherited, removed.
 
 KLP_TRACE=
 KLP_NL=$'\n'
@@ -140,6 +141,18 @@ klp_shorten_trace()
 			klp_callback_in_short "$patch" "${rest%% *}" "${line% ret=*}" \
 				"${line#* ret=}"
 			;;
+		klp_state_callback:*"$duration"[0-9]*)
+			rest=${rest%"$duration"*} rest=${rest#id=}
+			head+=" state ${rest%% *}" rest=${rest#* kind=}
+			line=${rest#* ret=}
+			KLP_SHORT=${rest%% *}
+			[ "$KLP_SHORT" != pre_patch ] || KLP_SHORT+=" ${KLP_ERRNOS[$line]:-$line}"
+			;;
+		klp_state_*:*)
+			line=${line%%:*} rest=${rest#id=}
+			head+=" state ${rest%% *}"
+			KLP_SHORT=${line#klp_state_}
+			;;
 		klp_transition_*:*)
 			line=${line%%:*}
 			KLP_SHORT="${line#klp_transition_} ${rest#direction=}"
@@ -245,8 +258,8 @@ klp_some_callbacks()
 }
 
 # Check the whole trace of a test after its cleanup: each request has one result, each patched
-# object has been unpatched, at most one patch is in transition, and each callback runs in the
-# state that it belongs to.
+# object has been unpatched, at most one patch is in transition, and each callback of an object or
+# of a system state runs when it is due. All patches with a system state share its callbacks.
 klp_check_trace()
 {
 	local said
@@ -272,11 +285,18 @@ klp_check_trace()
 			wrong(redirected ? "not redirected yet" : "redirected")
 		owed[object] = to
 	}
+	# Change the stage of a system state.
+	function state_step(from, to) {
+		if (!some && stage[id] + 0 != from)
+			wrong("not from the stage that the state is in")
+		stage[id] = to
+	}
 	BEGIN { IDLE = 0; PREPARED = 1; LIVE = 2 }
 	{
 		patch = value("patch")
 		object = patch " " value("object")
 		request = patch " " value("request")
+		id = value("id")
 	}
 	/^klp_request:/ {
 		open[request]++
@@ -322,8 +342,23 @@ klp_check_trace()
 	/^klp_callback:.* kind=pre_unpatch / { step(LIVE, PREPARED, 1) }
 	/^klp_callback:.* kind=unpatch_hook / { step(PREPARED, PREPARED, 0) }
 	/^klp_callback:.* kind=post_unpatch / { step(PREPARED, IDLE, 0) }
+	/^klp_state_callback:.* kind=pre_patch / {
+		state_step(IDLE, value("ret") + 0 ? IDLE : PREPARED)
+	}
+	/^klp_state_callback:.* kind=post_patch / { state_step(PREPARED, LIVE) }
+	/^klp_state_callback:.* kind=pre_unpatch / { state_step(LIVE, PREPARED) }
+	/^klp_state_callback:.* kind=post_unpatch / { state_step(PREPARED, IDLE) }
+	/^klp_state_introduced:/ { state_step(PREPARED, PREPARED) }
+	/^klp_state_removed:/ { state_step(IDLE, IDLE) }
+	/^klp_state_inherited:/ && !some && !stage[id] {
+		wrong("the state is not in force")
+	}
 	END {
 		at = NR
+		for (name in stage) {
+			if (stage[name])
+				wrong("state " name " has not been removed")
+		}
 		if (moving != "")
 			wrong("still in transition: " moving)
 		for (name in open) {
