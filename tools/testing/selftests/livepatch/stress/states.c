@@ -94,7 +94,6 @@ int stress_state_callback(const struct stress_patch *patch, struct klp_state *st
 	if (!get_random_u32_below(8))
 		msleep(get_random_u32_below(8));
 	if (event == STRESS_ON_PRE_PATCH) {
-		stress_check_state_sets(patch, number_of(state));
 		if (stress_vetoes())
 			return -EUCLEAN;
 		ret = state->is_shadow ? add_shadow(&states[number_of(state)], state) : 0;
@@ -108,7 +107,8 @@ EXPORT_SYMBOL_GPL(stress_state_callback);
 
 /*
  * Check the states of a patch in pre_patch of an object: those that are bound to it, and for
- * vmlinux those that are bound to no module, have been introduced or inherited.
+ * vmlinux those that are bound to no module, have been introduced or inherited. vmlinux is the
+ * first object of each patch: check then that no patch of another set has one of the states.
  */
 void stress_check_states(const struct stress_patch *patch, unsigned int object)
 {
@@ -116,6 +116,8 @@ void stress_check_states(const struct stress_patch *patch, unsigned int object)
 	const struct state_entry *entry;
 
 	for (state = patch->desc->states; state && state->id; state++) {
+		if (!object)
+			stress_check_state_sets(patch, number_of(state));
 		if (stress_object_of_state(number_of(state)) != object)
 			continue;
 		entry = &states[number_of(state)];
