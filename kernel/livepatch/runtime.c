@@ -806,24 +806,32 @@ void klp_rt_clear_description(struct klp_rt_patch *patch)
 }
 
 /*
- * Find the module of @obj if it is loaded. A module counts as loaded from klp_module_coming()
- * to klp_module_going(): outside of that time these two set and clear the module of @obj. They
- * also ensure that the pointer does not outlive the module, so no reference is taken.
+ * Return the module @name if it is loaded, or NULL. A module counts as loaded from
+ * klp_module_coming() to klp_module_going().
  */
-void klp_rt_find_module(struct klp_rt_object *obj)
+struct module *klp_find_alive_module(const char *name)
 {
 	struct module *mod;
 
 	lockdep_assert_held(&klp_mutex);
-	if (!obj->name)
-		return;
 
 	/* find_module() walks a list that is protected by RCU-sched. */
 	preempt_disable();
-	mod = find_module(obj->name);
+	mod = find_module(name);
 	if (mod && !mod->klp_alive)
 		mod = NULL;
 	preempt_enable();
+	return mod;
+}
 
-	klp_rt_set_module(obj, mod);
+/*
+ * Find the module of @obj if it is loaded. Afterwards klp_module_coming() and klp_module_going()
+ * set and clear the module of @obj. They also ensure that the pointer does not outlive the
+ * module, so no reference is taken.
+ */
+void klp_rt_find_module(struct klp_rt_object *obj)
+{
+	lockdep_assert_held(&klp_mutex);
+	if (obj->name)
+		klp_rt_set_module(obj, klp_find_alive_module(obj->name));
 }

@@ -304,6 +304,7 @@ void klp_rt_unlink_patch(struct klp_rt_patch *patch);
 
 bool klp_rt_is_target(const char *name);
 struct klp_rt_object *klp_rt_find_object(struct klp_rt_patch *patch, const char *name);
+struct module *klp_find_alive_module(const char *name);
 void klp_rt_find_module(struct klp_rt_object *obj);
 void klp_rt_set_module(struct klp_rt_object *obj, struct module *mod);
 void klp_rt_clear_description(struct klp_rt_patch *patch);

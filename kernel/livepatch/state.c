@@ -260,25 +260,21 @@ static void klp_state_move_stage(struct klp_rt_state *from, struct klp_rt_state 
 	to->stage = stage;
 }
 
-/* Hand the data of the newest owner below @state on to @state, unless the author has set it. */
+/*
+ * Hand the data of the newest other owner on to @state, unless the author has set it. The other
+ * owner may be above @state, when the state is bound to a module that is loaded later.
+ */
 static void klp_state_inherit(struct klp_rt_state *state)
 {
-	struct klp_rt_patch *older = state->patch;
 	struct klp_rt_state *from;
 
 	WRITE_ONCE(state->inherited, true);
 	if (klp_state_is_plain(state->desc))
 		return;
 	trace_klp_state_inherited(state->patch->name, state->id, state->version);
-	if (state->desc->data)
-		return;
-	list_for_each_entry_continue_reverse(older, &klp_patches, node) {
-		from = klp_find_state(older, state->id);
-		if (!from || !klp_state_is_active(from))
-			continue;
+	from = klp_newest_owner(state->id, false, state->patch);
+	if (from && !state->desc->data)
 		state->desc->data = from->desc->data;
-		return;
-	}
 }
 
 /* === Stages ================================================================================ */
@@ -375,6 +371,14 @@ static int klp_report_blocked(const struct klp_rt_state *state, const char *requ
 	return -EBUSY;
 }
 
+/* Return true if @desc has the state, and its module, if it is bound to one, is loaded. */
+static bool klp_desc_owns_state(struct klp_patch *desc, unsigned long id)
+{
+	const struct klp_state *state = klp_get_state(desc, id);
+
+	return state && (!state->object || klp_find_alive_module(state->object));
+}
+
 /**
  * klp_states_check_replace() - check that a replace does not remove a state that must stay
  * @desc: description of the patch that is being enabled
@@ -382,8 +386,8 @@ static int klp_report_blocked(const struct klp_rt_state *state, const char *requ
  * Context: process context, klp_mutex held, no transition is running.
  * Return:
  * * %0 - the patch may be enabled
- * * %-EBUSY - the newest owner of a state that @desc lacks has klp_state.block_disable, and
- *   @desc replaces it, which is logged
+ * * %-EBUSY - @desc replaces the newest owner of a state that has klp_state.block_disable, and
+ *   lacks the state or binds it to an absent module, which is logged
  */
 int klp_states_check_replace(struct klp_patch *desc)
 {
@@ -397,7 +401,7 @@ int klp_states_check_replace(struct klp_patch *desc)
 			continue;
 		klp_rt_for_each_state(state, old) {
 			if (state->desc->block_disable && klp_find_holder(state->id) &&
-			    !klp_get_state(desc, state->id) &&
+			    !klp_desc_owns_state(desc, state->id) &&
 			    klp_newest_owner(state->id, false, NULL) == state)
 				return klp_report_blocked(state, "replaced");
 		}
@@ -514,13 +518,25 @@ void klp_states_replace(struct klp_rt_patch *patch)
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_states_replace);
 
-/* End the transition for the state that @state holds, with the newest owner that stays, or NULL. */
-static void klp_state_settle(struct klp_rt_state *state, struct klp_rt_state *owner)
+/*
+ * Remove the state that @state holds at the end of a transition. It is still LIVE if the owner
+ * that was to stay has lost its module meanwhile: then the newest owner withdraws it only here.
+ */
+static void klp_state_settle_removed(struct klp_rt_state *state)
 {
-	if (!owner) {
-		klp_state_release(state);
-		return;
+	struct klp_rt_state *newest = klp_newest_owner(state->id, false, NULL);
+
+	if (state->stage == KLP_OBJECT_LIVE && newest) {
+		klp_state_move_stage(state, newest);
+		state = newest;
+		klp_state_withdraw(state);
 	}
+	klp_state_release(state);
+}
+
+/* End the transition for the state that @state holds. @owner is the newest owner that stays. */
+static void klp_state_settle_kept(struct klp_rt_state *state, struct klp_rt_state *owner)
+{
 	klp_state_publish(state);
 	if (!klp_patch_stays(state->patch))
 		klp_state_move_stage(state, owner);
@@ -537,7 +553,6 @@ void klp_states_settle(void)
 {
 	struct klp_rt_state *state, *owner;
 	struct klp_rt_patch *patch;
-	bool removed;
 	int round;
 
 	lockdep_assert_held(&klp_mutex);
@@ -549,9 +564,10 @@ void klp_states_settle(void)
 				if (state->stage == KLP_OBJECT_IDLE)
 					continue;
 				owner = klp_newest_owner(state->id, true, NULL);
-				removed = !owner;
-				if (removed == round)
-					klp_state_settle(state, owner);
+				if (!round && owner)
+					klp_state_settle_kept(state, owner);
+				else if (round && !owner)
+					klp_state_settle_removed(state);
 			}
 		}
 	}
@@ -570,13 +586,17 @@ EXPORT_SYMBOL_IF_KUNIT(klp_states_settle);
  */
 void klp_states_publish(const struct klp_rt_object *obj)
 {
-	struct klp_rt_state *state;
+	struct klp_rt_state *state, *holder;
 
 	lockdep_assert_held(&klp_mutex);
 
 	klp_rt_for_each_state(state, obj->patch) {
-		if (state->obj == obj && klp_state_outlasts(state->id))
-			klp_state_publish(state);
+		if (state->obj != obj || !klp_state_outlasts(state->id))
+			continue;
+		/* An older owner has introduced the state, and could not publish it. */
+		holder = klp_find_holder(state->id);
+		if (holder)
+			klp_state_publish(holder);
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_states_publish);

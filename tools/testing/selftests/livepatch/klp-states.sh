@@ -547,6 +547,76 @@ t_module_leaves()
 	expect_states
 }
 
+# The owner that is to stay loses its module while the other one is being disabled.
+t_module_leaves_owner()
+{
+	klp_load $H
+	klp_load $T
+	enable $P objects=$H:hold callbacks=0 "$STATE"
+	enable $P2 "$QUIET $STATE" state_object=$T
+	klp_hold $P
+	mark
+	klp_set $KLP_SYSFS/$P/enabled 0
+	klp_unload $T
+	expect_states
+	klp_release $P
+	klp_wait_gone $P
+	expect_states "$P: state 5 pre_unpatch, data 1" "$P: state 5 post_unpatch, data 1"
+	klp_load $T
+	expect_states "$P2: state 5 pre_patch, data 0" "$P2: state 5 post_patch, data 1"
+}
+
+# The same in a replace: the new patch, which is to inherit the state, loses its module.
+t_module_leaves_heir()
+{
+	klp_load $H
+	klp_load $T
+	enable $P objects=$H:hold callbacks=0 "$STATE"
+	enable $P2 objects=vmlinux:version callbacks=0 "$STATE"
+	klp_hold $P
+	mark
+	load $P3 "$QUIET $STATE" state_object=$T replace=1
+	klp_unload $T
+	expect_states "$P3: state 5 inherited"
+	klp_release $P
+	klp_wait_gone $P
+	expect_states "$P2: state 5 pre_unpatch, data 1" "$P2: state 5 post_unpatch, data 1"
+}
+
+# The module of an older owner is loaded after a newer owner has introduced the state.
+t_module_inherits_newer()
+{
+	enable $P objects=vmlinux:version callbacks=0 "$STATE" state_object=$T
+	enable $P2 "$QUIET $STATE"
+	mark
+	klp_load $T
+	expect_states "$P: state 5 inherited"
+	expect_owner $P 1 1
+	klp_disable $P2
+	expect_states
+	klp_disable $P
+	expect_states "$P: state 5 pre_unpatch, data 1" "$P: state 5 post_unpatch, data 1"
+}
+
+# The owner that introduces the state is being disabled, and another one stays.
+t_module_published()
+{
+	klp_load $H
+	enable $P objects=$H:hold callbacks=0 "$STATE" state_object=$T
+	enable $P2 "$QUIET $STATE" state_object=$T
+	klp_hold $P
+	klp_set $KLP_SYSFS/$P/enabled 0
+	mark
+	klp_load $T
+	expect_states "$P: state 5 pre_patch, data 0" "$P2: state 5 inherited" \
+		"$P: state 5 post_patch, data 1"
+	klp_release $P
+	klp_wait_gone $P
+	expect_states
+	klp_disable $P2
+	expect_states "$P2: state 5 pre_unpatch, data 1" "$P2: state 5 post_unpatch, data 1"
+}
+
 # --- shadow variables, blocked requests -----------------------------------------------------------
 
 # The destructor sleeps, which is not allowed under a spinlock.
@@ -572,6 +642,8 @@ t_blocked()
 		livepatch: patch '$P' cannot be disabled, as its state 5 must not be removed
 		livepatch: patch '$P' cannot be replaced, as its state 5 must not be removed
 	END
+	# A state of an absent module does not keep it in force.
+	load_fails EBUSY $P2 "$QUIET $STATE" replace=1 state_object=absent
 	klp_expect_file $KLP_SYSFS/$P/enabled 1
 	# Another owner may keep the state, and decides itself.
 	enable $P2 "$QUIET $STATE" replace=1
@@ -622,6 +694,10 @@ klp_main \
 	"module_joins a module is loaded while a replace removes the state" \
 	"module_joins_reversed the same, in a replace that is reversed twice" \
 	"module_leaves a module is unloaded while the state is being removed" \
+	"module_leaves_owner the owner that is to stay loses its module" \
+	"module_leaves_heir the patch that is to inherit the state loses its module" \
+	"module_inherits_newer data of a newer owner, when the module is loaded later" \
+	"module_published post_patch is not delayed by the disabling of another owner" \
 	"hole_shadow destructors of shadow variables may sleep" \
 	"blocked a state that must not be removed" \
 	"plain a state of stock: must be had by a replace, no callbacks"
