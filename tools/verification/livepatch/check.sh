@@ -160,10 +160,15 @@ search "$STATES" states -DSTACKED
 search "$STATES" states -DSETS
 search "$STATES" states -DAPART
 search "$STATES" states -DCONTAINS
-search "$STATES" states -DBOUND
-search "$STATES" states -DBOUND -DSTACKED
-search "$STATES" states -DBOUND -DAPART
-search "$STATES" states -DBOUND -DCONTAINS
+search "$STATES" states -DBOUND=ALL
+search "$STATES" states -DBOUND=ALL -DSTACKED
+search "$STATES" states -DBOUND=ALL -DAPART
+search "$STATES" states -DBOUND=ALL -DCONTAINS
+search "$STATES" states -DBOUND=1
+search "$STATES" states -DBOUND=2
+search "$STATES" states -DBOUND=1 -DSTACKED
+search "$STATES" states -DBOUND=2 -DSTACKED
+search "$STATES" states -DBOUND=3 -DCONTAINS
 
 echo
 echo "Breaks of it, and the property that finds each"
@@ -233,14 +238,16 @@ broken once_per_arrival states EACH_OWNER_REMOVES -DSTACKED
 broken nothing_lost states EACH_TAKES_THE_OTHER
 broken nothing_lost states KEPT_NOT_PUBLISHED
 broken nothing_lost states STAGE_NOT_PASSED_ON
-broken nothing_lost states MODULE_NOT_WITHDRAWN -DBOUND
-broken nothing_lost states PUBLISHED_IN_TRANSITION -DBOUND
-broken nothing_lost states PUBLISHED_IN_ONE_DIRECTION -DBOUND
-broken only_while_loaded states STALE_WITHOUT_MODULE -DBOUND
+broken nothing_lost states MODULE_NOT_WITHDRAWN -DBOUND=ALL
+broken nothing_lost states PUBLISHED_IN_TRANSITION -DBOUND=ALL
+broken nothing_lost states PUBLISHED_IN_ONE_DIRECTION -DBOUND=ALL
+broken nothing_lost states SETTLED_WITHOUT_WITHDRAWAL -DBOUND=2 -DSTACKED
+broken only_while_loaded states STALE_WITHOUT_MODULE -DBOUND=ALL
 broken one_holder states STAGE_NOT_PASSED_ON
 broken data_is_current states NOT_INHERITED
+broken data_is_current states INHERITED_FROM_OLDER -DBOUND=1
 broken data_is_current states DATA_NOT_FORGOTTEN
-broken data_is_current states DATA_KEPT_WITHOUT_MODULE -DBOUND
+broken data_is_current states DATA_KEPT_WITHOUT_MODULE -DBOUND=ALL
 broken refused_as_before states REPLACES_TOO_EARLY
 broken newest_removes states HOLDER_REMOVES
 broken sets_apart states SETS_IGNORED -DAPART
@@ -269,8 +276,8 @@ happens states SHARED_REMOVED -DSTACKED
 happens states KEPT_WHEN_DISABLED -DSTACKED
 happens states SET_REFUSED -DSETS
 happens states SET_CONTAINED -DCONTAINS
-happens states CAME_WITH_MODULE -DBOUND
-happens states LEFT_WITH_MODULE -DBOUND
+happens states CAME_WITH_MODULE -DBOUND=ALL
+happens states LEFT_WITH_MODULE -DBOUND=ALL
 
 echo
 echo "The properties"

@@ -13,7 +13,7 @@
  * -DSETS	the third patch is of another set, and has the state
  * -DAPART	the third patch is of another set, and lacks the state
  * -DCONTAINS	the third patch is of another set that contains the first one, and has the state
- * -DBOUND	the state is bound to the module
+ * -DBOUND=n	patch n binds the state to the module, ALL: each patch
  * -DONLY=...	stop only at violations of this property
  * -DBREAK_...	leave out or change one step; check.sh lists them
  */
@@ -36,6 +36,12 @@
 #define has(v)		true
 #else
 #define has(v)		((v) != 3)
+#endif
+#define ALL		4
+#if BOUND == ALL
+#define bound(v)	true
+#else
+#define bound(v)	((v) == BOUND)
 #endif
 #ifdef CONTAINS
 #define contains(v, old) ((v) == 3)
@@ -111,7 +117,7 @@ bool sets_apart = true;		/* a replace leaves patches of other sets alone, and no
 /* ---- state.c ---- */
 
 #ifdef BOUND
-#define active(v)	(installed(v) && has(v) && found[v])
+#define active(v)	(installed(v) && has(v) && (!bound(v) || found[v]))
 #else
 #define active(v)	(installed(v) && has(v))
 #endif
@@ -138,7 +144,7 @@ inline called(v, before, after)
 	CHECK(ran == before, once_per_arrival);
 	CHECK(data[v] == token, data_is_current);
 #ifdef BOUND
-	CHECK(alive || going || coming, only_while_loaded);
+	CHECK(!bound(v) || alive || going || coming, only_while_loaded);
 #endif
 	ran = after
 }
@@ -152,14 +158,20 @@ inline pass_on(from, to)
 	moved = 0
 }
 
-#define next_older(v)	(order[2] == (v) && active(order[1]) -> order[1] : order[0])
+#ifdef BREAK_INHERITED_FROM_OLDER
+#define inherited_from(v) (order[2] == (v) && active(order[1]) -> order[1] : order[0])
+#else
+#define inherited_from(v) newest_owner(false, v)
+#endif
 
 inline klp_state_inherit(v)
 {
 	SEEN(INHERITED);
+	was = inherited_from(v);
 #ifndef BREAK_NOT_INHERITED
-	data[v] = data[next_older(v)]
+	data[v] = data[was];
 #endif
+	was = 0
 }
 
 /* Data is one of two values, so that a stale one is found. */
@@ -275,7 +287,20 @@ inline settle(v, removed)
 	if
 	:: v && stage[v] != NOTHING && removed == (newest_owner(true, 0) == 0) ->
 		if
-		:: removed -> klp_state_release(v)
+		:: removed ->
+			/* klp_state_settle_removed() */
+			was = v;
+#ifndef BREAK_SETTLED_WITHOUT_WITHDRAWAL
+			if
+			:: stage[v] == LIVE ->
+				was = newest_owner(false, 0);
+				pass_on(v, was);
+				klp_state_withdraw(was)
+			:: else
+			fi;
+#endif
+			klp_state_release(was);
+			was = 0
 		:: else ->
 			if
 			:: stage[v] == PREPARED && withdrawn -> SEEN(REMOVAL_REVERSED)
@@ -480,7 +505,7 @@ inline release_bound(v)
 inline klp_apply_to_module(v)
 {
 	if
-	:: !failed && v ->
+	:: !failed && v && bound(v) ->
 		found[v] = true;
 		klp_states_enable(v);
 		if
@@ -497,7 +522,10 @@ inline klp_apply_to_module(v)
 #ifdef BREAK_PUBLISHED_IN_TRANSITION
 			:: true -> klp_state_publish(v)
 #else
-			:: outlasts(v) -> klp_state_publish(v)
+			:: outlasts(v) && holder ->
+				was = holder;
+				klp_state_publish(was);
+				was = 0
 			:: else
 #endif
 			fi;
@@ -510,7 +538,7 @@ inline klp_apply_to_module(v)
 inline klp_revert_from_module(v)
 {
 	if
-	:: v && v != limit && found[v] ->
+	:: v && v != limit && bound(v) && found[v] ->
 		/* klp_states_withdraw() */
 		if
 		:: stage[v] && newest_owner(false, v) ->

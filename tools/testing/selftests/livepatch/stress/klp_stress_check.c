@@ -14,7 +14,7 @@
 struct page {
 	char name[64];
 	unsigned long long gen;
-	unsigned int funcs, watched, objects, states, set;
+	unsigned int funcs, watched, objects, states, unbound, set;
 	char flags[8];		/* replace, persistent, forgotten, forced */
 	int stages[STRESS_OBJECTS];
 	bool in_sysfs, in_modules;
@@ -50,9 +50,9 @@ static bool read_page(const char *line, struct page *page)
 	int at = 0;
 
 	memset(page, 0, sizeof(*page));
-	return sscanf(line, "patch %63s gen %llu funcs %u %u objects %u states %u set %u%n",
+	return sscanf(line, "patch %63s gen %llu funcs %u %u objects %u states %u %u set %u%n",
 		      page->name, &page->gen, &page->funcs, &page->watched, &page->objects,
-		      &page->states, &page->set, &at) == 7 &&
+		      &page->states, &page->unbound, &page->set, &at) == 8 &&
 	       sscanf(line + at, " flags %7s %d %d %d", page->flags, &page->stages[0],
 		      &page->stages[1], &page->stages[2]) == 4;
 }
@@ -196,15 +196,15 @@ static bool check_patches(void)
 	return true;
 }
 
-/* Return true if an enabled patch has the state, and its module is loaded. */
+/* Return true if an enabled patch has the state, and its module, if there is one, is loaded. */
 static bool in_force(unsigned int state)
 {
+	bool module_is_loaded = object_is_loaded(state % STRESS_OBJECTS);
 	unsigned int i;
 
-	if (!object_is_loaded(state % STRESS_OBJECTS))
-		return false;
 	for (i = 0; i < nr_pages; i++)
-		if (pages[i].stages[0] == STAGE_LIVE && pages[i].states & 1 << state)
+		if (pages[i].stages[0] == STAGE_LIVE && pages[i].states & 1 << state &&
+		    (module_is_loaded || pages[i].unbound & 1 << state))
 			return true;
 	return false;
 }

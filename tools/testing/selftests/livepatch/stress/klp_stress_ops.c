@@ -111,8 +111,9 @@ static void load_patch(void)
 	snprintf(patch_name, 32, PREFIX "%u", shared->next_patch++);
 	n = snprintf(params, sizeof(params), "set=%u replace=%u funcs=%u watched=%u states=%u",
 		     set, replace, funcs, watched, random32() & states);
-	snprintf(params + n, sizeof(params) - n, " objects=%u persistent=%d hooks=%d alias=%d",
-		 below(8), persistent, below(2), below(2));
+	snprintf(params + n, sizeof(params) - n,
+		 " unbound=%u objects=%u persistent=%d hooks=%d alias=%d",
+		 below(3) ? 0 : random32() & states, below(8), persistent, below(2), below(2));
 	op = begin(replace ? REPLACE : persistent ? PERSISTENT : LOAD, "%s %s", patch_name, params);
 	end(op, load_image(patch_image, params), EBUSY, EUCLEAN, 0);
 }

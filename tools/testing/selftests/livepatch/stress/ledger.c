@@ -384,9 +384,9 @@ void stress_show_ledger(struct seq_file *m)
 
 	guard(spinlock)(&lock);
 	list_for_each_entry(patch, &pages, node) {
-		seq_printf(m, "patch %s gen %llu funcs %u %u objects %u states %u set %u",
+		seq_printf(m, "patch %s gen %llu funcs %u %u objects %u states %u %u set %u",
 			   patch->name, patch->gen, patch->funcs, patch->watched, patch->objects,
-			   patch->states, patch->set);
+			   patch->states, patch->unbound, patch->set);
 		seq_printf(m, " flags %d%d%d%d %d %d %d\n", !!patch->replace, patch->persistent,
 			   patch->forgotten, patch->forced, patch->stage[0], patch->stage[1],
 			   patch->stage[2]);

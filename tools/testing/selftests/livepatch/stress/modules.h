@@ -80,6 +80,7 @@ enum stress_event {
  * @watched:   bit mask of the functions with stack_only
  * @objects:   bit mask of its objects
  * @states:    bit mask of its states
+ * @unbound:   bit mask of those of its states that it does not bind to a module
  * @set:       its replace set
  * @replace:   bit mask of the sets that it replaces
  * @persistent: as in the description
@@ -98,6 +99,7 @@ struct stress_patch {
 	u32 watched;
 	u32 objects;
 	u32 states;
+	u32 unbound;
 	u32 set;
 	u32 replace;
 	bool persistent;
@@ -129,10 +131,11 @@ static inline unsigned int stress_object(unsigned int func)
 /* Numbers of states. */
 #define STRESS_STATE_ID		0x57a7e500
 
-/* Return the object to which a state is bound, 0 for none. */
-static inline unsigned int stress_object_of_state(unsigned int number)
+/* Return the object to which a patch binds a state, 0 for none. */
+static inline unsigned int stress_object_of_state(const struct stress_patch *patch,
+						  unsigned int number)
 {
-	return number % STRESS_OBJECTS;
+	return patch->unbound & BIT(number) ? 0 : number % STRESS_OBJECTS;
 }
 
 /* Return true if @patch reverts @old or has replaced it. */

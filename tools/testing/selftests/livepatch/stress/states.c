@@ -118,7 +118,7 @@ void stress_check_states(const struct stress_patch *patch, unsigned int object)
 	for (state = patch->desc->states; state && state->id; state++) {
 		if (!object)
 			stress_check_state_sets(patch, number_of(state));
-		if (stress_object_of_state(number_of(state)) != object)
+		if (stress_object_of_state(patch, number_of(state)) != object)
 			continue;
 		entry = &states[number_of(state)];
 		if (entry->stage == STRESS_IDLE || (unsigned long)state->data != entry->data)

@@ -15,6 +15,8 @@ module_param_named(watched, page.watched, uint, 0444);
 MODULE_PARM_DESC(watched, "the functions that it only searches on the stack");
 module_param_named(states, page.states, uint, 0444);
 MODULE_PARM_DESC(states, "its system states");
+module_param_named(unbound, page.unbound, uint, 0444);
+MODULE_PARM_DESC(unbound, "the states that it binds to no module");
 module_param_named(set, page.set, uint, 0444);
 MODULE_PARM_DESC(set, "its replace set");
 module_param_named(replace, page.replace, uint, 0444);
@@ -206,12 +208,14 @@ static void describe_states(void)
 	unsigned int i;
 
 	for (i = 0; i < STRESS_STATES; i++) {
+		unsigned int object = stress_object_of_state(&page, i);
+
 		if (!(page.states & BIT(i)))
 			continue;
-		page.objects |= BIT(stress_object_of_state(i));
+		page.objects |= BIT(object);
 		*state++ = (struct klp_state) {
 			.id = STRESS_STATE_ID + i,
-			.object = names[stress_object_of_state(i)],
+			.object = names[object],
 			.is_shadow = i & 1,
 			.callbacks = {
 				.pre_patch = state_pre_patch,
