@@ -47,6 +47,7 @@
 #include "callbacks.h"
 #include "core.h"
 #include "exiting.h"
+#include "held.h"
 #include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
@@ -54,6 +55,7 @@
 #include "symbols.h"
 #include "sysfs.h"
 #include "transition.h"
+#include "uevent.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/livepatch.h>
@@ -74,10 +76,12 @@ static void klp_request_begin(struct klp_rt_patch *patch, const char *request, u
 {
 	patch->request = request;
 	patch->requested_ns = start;
+	WRITE_ONCE(patch->since, ktime_get_boottime_seconds());
 }
 
-static void klp_request_end(const struct klp_rt_patch *patch, int result)
+static void klp_request_end(struct klp_rt_patch *patch, int result)
 {
+	WRITE_ONCE(patch->since, ktime_get_boottime_seconds());
 	trace_klp_request_done(patch->name, patch->request, result,
 			       ktime_get_ns() - patch->requested_ns);
 }
@@ -97,31 +101,49 @@ static void klp_free_patch(struct klp_rt_patch *patch)
 /* Patches that have left the stack and that klp_free_work frees. */
 static LIST_HEAD(klp_retired_patches);
 
-static struct klp_rt_patch *klp_take_retired_patch(void)
-{
-	struct klp_rt_patch *patch;
-
-	guard(mutex)(&klp_mutex);
-	patch = list_first_entry_or_null(&klp_retired_patches, struct klp_rt_patch, node);
-	if (patch)
-		list_del_init(&patch->node);
-	return patch;
-}
-
 /*
- * Free the retired patches. Their functions are unregistered from ftrace first, so that
- * another user of ftrace can have them as soon as the directory of the patch is removed.
+ * Free the retired patches, then send the events. Functions are unregistered from ftrace first, so
+ * that another user of ftrace can have them as soon as the directory of the patch is removed.
+ *
+ * Patches and events are taken together: an event that is taken is sent when the patches that had
+ * been retired before it are freed.
  */
 static void klp_free_work_fn(struct work_struct *work)
 {
-	struct klp_rt_patch *patch;
+	struct klp_rt_patch *patch, *next;
+	LIST_HEAD(uevents);
+	LIST_HEAD(patches);
 
-	klp_redirect_trim();
-	while ((patch = klp_take_retired_patch()))
+	scoped_guard(mutex, &klp_mutex) {
+		list_splice_init(&klp_retired_patches, &patches);
+		klp_uevents_take(&uevents);
+	}
+	if (!list_empty(&patches))
+		klp_redirect_trim();
+	list_for_each_entry_safe(patch, next, &patches, node) {
+		list_del_init(&patch->node);
 		klp_free_patch(patch);
+	}
+	klp_uevents_send(&uevents);
 }
 
 static DECLARE_WORK(klp_free_work, klp_free_work_fn);
+
+/* Send an event of @patch, which is in transition or has been. */
+static void klp_announce(const struct klp_rt_patch *patch, const char *event, int remaining)
+{
+	const char *direction = patch->enabled ? "patching" : "unpatching";
+
+	klp_uevent_add(patch->name, event, direction, remaining, 0);
+	queue_work(system_unbound_wq, &klp_free_work);
+}
+
+/* Send an event of a request that has been refused. */
+static void klp_announce_failure(const char *name, int error)
+{
+	klp_uevent_add(name, "fail", NULL, KLP_UEVENT_NO_REMAINING, error);
+	queue_work(system_unbound_wq, &klp_free_work);
+}
 
 /*
  * Free a disabled or replaced patch from a work item. The caller may be in a write to one of
@@ -155,6 +177,7 @@ static void klp_transition_finished(struct klp_rt_patch *patch)
 	struct klp_rt_patch *old, *next;
 
 	klp_request_end(patch, 0);
+	klp_announce(patch, "complete", 0);
 	if (!patch->enabled) {
 		if (patch->persistent)
 			klp_park_patch(patch);
@@ -220,6 +243,7 @@ static int klp_apply_patch(struct klp_rt_patch *patch)
 	/* No failure can follow: states that the patch removes are withdrawn. */
 	klp_states_replace(patch);
 	klp_rt_set_enabled(patch, true);
+	klp_announce(patch, "start", KLP_UEVENT_NO_REMAINING);
 	klp_transition_start();
 	return 0;
 
@@ -241,6 +265,7 @@ static void klp_revert_patch(struct klp_rt_patch *patch)
 		klp_callbacks_withdraw(obj);
 
 	klp_rt_set_enabled(patch, false);
+	klp_announce(patch, "start", KLP_UEVENT_NO_REMAINING);
 	klp_transition_start();
 }
 
@@ -467,8 +492,10 @@ int klp_enable_patch(struct klp_patch *desc)
 	request = klp_request_name(true, desc->replace);
 	trace_klp_request(desc->mod->name, request);
 	ret = klp_enable_new_patch(desc, request, start);
-	if (ret)
+	if (ret) {
 		trace_klp_request_done(desc->mod->name, request, ret, ktime_get_ns() - start);
+		klp_announce_failure(desc->mod->name, ret);
+	}
 	return ret;
 }
 EXPORT_SYMBOL_GPL(klp_enable_patch);
@@ -506,6 +533,7 @@ static void klp_reverse_patch(struct klp_rt_patch *patch, bool enable, const cha
 	klp_request_end(patch, -ECANCELED);
 	klp_request_begin(patch, request, start);
 	klp_rt_set_enabled(patch, enable);
+	klp_announce(patch, "reverse", KLP_UEVENT_NO_REMAINING);
 	klp_transition_reverse();
 }
 
@@ -563,8 +591,10 @@ static int klp_request_enable(struct klp_rt_patch *patch, bool enable)
 
 	trace_klp_request(patch->name, request);
 	ret = klp_switch_patch(patch, enable, request, start);
-	if (ret)
+	if (ret) {
 		trace_klp_request_done(patch->name, request, ret, ktime_get_ns() - start);
+		klp_announce_failure(patch->name, ret);
+	}
 	return ret;
 }
 
@@ -615,6 +645,7 @@ static int klp_request_force(struct klp_rt_patch *patch)
 	ret = klp_check_init_done(patch);
 	if (ret)
 		return ret;
+	klp_announce(patch, "force", klp_transition_remaining(patch));
 	klp_transition_force();
 	return 0;
 }
@@ -684,6 +715,8 @@ void klp_withdraw_patch_of(struct module *mod)
 static const struct klp_sysfs_requests klp_requests = {
 	.enable = klp_request_enable,
 	.force = klp_request_force,
+	.remaining = klp_transition_remaining,
+	.held = klp_held_show,
 };
 
 static int __init klp_init(void)

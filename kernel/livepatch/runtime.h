@@ -182,6 +182,8 @@ struct klp_rt_object {
  * @states_dir:	directory of the states in sysfs, NULL if there are none
  * @request:	the last request, in the words of the klp_request trace event
  * @requested_ns: time of that request, from ktime_get_ns()
+ * @since:	time of the last request or of its answer, from ktime_get_boottime_seconds(). Read
+ *		by sysfs without the lock
  * @node:	in klp_patches, klp_disabled_patches or the list of retired patches, or in none
  * @kobj:	its directory in sysfs, owns the structure
  */
@@ -202,6 +204,7 @@ struct klp_rt_patch {
 	struct kobject *states_dir;
 	const char *request;
 	u64 requested_ns;
+	unsigned long since;
 	struct list_head node;
 	struct kobject kobj;
 };
@@ -274,6 +277,7 @@ static inline void klp_rt_set_enabled(struct klp_rt_patch *patch, bool enabled)
 	/* Read by sysfs without the lock. */
 	WRITE_ONCE(patch->enabled, enabled);
 	patch->desc->enabled = enabled;
+	sysfs_notify(&patch->kobj, NULL, "enabled");
 }
 
 static inline void klp_rt_set_patched(struct klp_rt_object *obj, bool patched)
@@ -282,6 +286,7 @@ static inline void klp_rt_set_patched(struct klp_rt_object *obj, bool patched)
 	WRITE_ONCE(obj->patched, patched);
 	if (obj->desc)
 		obj->desc->patched = patched;
+	sysfs_notify(&obj->kobj, NULL, "patched");
 }
 
 static inline void klp_rt_set_old_func(struct klp_rt_func *func, void *old_func)

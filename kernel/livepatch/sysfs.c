@@ -3,12 +3,16 @@
  * /sys/kernel/livepatch, as specified in Documentation/ABI/testing/sysfs-kernel-livepatch:
  *
  *	<patch>/enabled, transition, force, replace, replace_set, stack_order
+ *	<patch>/remaining, held, since
  *	<patch>/states/<id>/version, inherited
  *	<patch>/<object>/patched
  *	<patch>/<object>/<function,sympos>/stack_only
  *
  * A read never takes klp_mutex, which a callback may hold for any time. A file is removed
  * before its object is freed, so the object needs no reference.
+ *
+ * "enabled", "transition" and "patched" can be waited for with poll(2): each change of the value is
+ * followed by sysfs_notify().
  */
 
 #define pr_fmt(fmt) "livepatch: " fmt
@@ -16,10 +20,11 @@
 #include <linux/kernfs.h>
 #include <linux/kstrtox.h>
 #include <linux/sysfs.h>
+#include <linux/timekeeping.h>
 #include "runtime.h"
 #include "sysfs.h"
 
-static struct kobject *klp_root;
+static struct kset *klp_root;
 static const struct klp_sysfs_requests *klp_requests;
 
 static struct klp_rt_patch *to_patch(struct kobject *kobj)
@@ -105,6 +110,24 @@ static ssize_t stack_order_show(struct kobject *dir, struct kobj_attribute *file
 	return sysfs_emit(buf, "%u\n", READ_ONCE(to_patch(dir)->stack_order));
 }
 
+static ssize_t remaining_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", klp_requests->remaining(to_patch(dir)));
+}
+
+static ssize_t held_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	return klp_requests->held(to_patch(dir), buf);
+}
+
+static ssize_t since_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
+{
+	unsigned long since = READ_ONCE(to_patch(dir)->since);
+
+	/* Read the clock last: a concurrent request must not be in the future. */
+	return sysfs_emit(buf, "%lu\n", (unsigned long)ktime_get_boottime_seconds() - since);
+}
+
 static ssize_t patched_show(struct kobject *dir, struct kobj_attribute *file, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", READ_ONCE(to_object(dir)->patched));
@@ -131,6 +154,10 @@ static struct kobj_attribute force_attr = __ATTR_WO(force);
 static struct kobj_attribute replace_attr = __ATTR_RO(replace);
 static struct kobj_attribute replace_set_attr = __ATTR_RO(replace_set);
 static struct kobj_attribute stack_order_attr = __ATTR_RO(stack_order);
+static struct kobj_attribute remaining_attr = __ATTR_RO(remaining);
+/* For root only: the names of functions show what is vulnerable, as addresses do not. */
+static struct kobj_attribute held_attr = __ATTR_RO_MODE(held, 0400);
+static struct kobj_attribute since_attr = __ATTR_RO(since);
 static struct kobj_attribute patched_attr = __ATTR_RO(patched);
 static struct kobj_attribute stack_only_attr = __ATTR_RO(stack_only);
 static struct kobj_attribute version_attr = __ATTR_RO(version);
@@ -143,6 +170,9 @@ static struct attribute *klp_patch_attrs[] = {
 	&replace_attr.attr,
 	&replace_set_attr.attr,
 	&stack_order_attr.attr,
+	&remaining_attr.attr,
+	&held_attr.attr,
+	&since_attr.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(klp_patch);
@@ -315,11 +345,11 @@ int klp_sysfs_add_patch(struct klp_rt_patch *patch)
 
 	if (!patch->kobj.state_in_sysfs) {
 		/* Checked first, because kobject_add() dumps the stack. */
-		if (klp_sysfs_exists(klp_root, patch->name)) {
+		if (klp_sysfs_exists(&klp_root->kobj, patch->name)) {
 			pr_err("patch '%s' already exists\n", patch->name);
 			return -EEXIST;
 		}
-		ret = kobject_add(&patch->kobj, klp_root, "%s", patch->name);
+		ret = kobject_add(&patch->kobj, &klp_root->kobj, "%s", patch->name);
 		if (ret)
 			return ret;
 		ret = klp_sysfs_add_states(patch);
@@ -345,6 +375,22 @@ void klp_sysfs_destroy(struct kobject *kobj)
 	kobject_put(kobj);
 }
 
+/**
+ * klp_sysfs_send_uevent() - send a change event for a path below the directory of livepatch
+ * @kobj: a kobject with the name of a patch, which is not in sysfs itself
+ * @vars: variables of the event, ended by NULL
+ *
+ * Context: process context.
+ */
+void klp_sysfs_send_uevent(struct kobject *kobj, char **vars)
+{
+	if (!klp_root)
+		return;
+	kobj->kset = klp_root;
+	kobj->parent = &klp_root->kobj;
+	kobject_uevent_env(kobj, KOBJ_CHANGE, vars);
+}
+
 bool klp_sysfs_ready(void)
 {
 	return klp_root;
@@ -353,6 +399,7 @@ bool klp_sysfs_ready(void)
 int __init klp_sysfs_setup(const struct klp_sysfs_requests *requests)
 {
 	klp_requests = requests;
-	klp_root = kobject_create_and_add("livepatch", kernel_kobj);
+	/* A kset, as only its members can send uevents. Its name is the subsystem of the events. */
+	klp_root = kset_create_and_add("livepatch", NULL, kernel_kobj);
 	return klp_root ? 0 : -ENOMEM;
 }

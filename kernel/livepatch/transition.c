@@ -51,6 +51,7 @@
 #include <trace/events/livepatch.h>
 #include "callbacks.h"
 #include "exiting.h"
+#include "held.h"
 #include "redirect.h"
 #include "runtime.h"
 #include "stackcheck.h"
@@ -106,6 +107,9 @@ static bool klp_signalled;
 static atomic_t klp_nr_left;
 
 #define KLP_PASS_BIAS		(INT_MAX / 2)
+
+/* The number that the last pass has left, while the next one is running. Only for sysfs. */
+static int klp_nr_before_pass;
 
 static void klp_retry_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(klp_retry_work, klp_retry_fn);
@@ -184,8 +188,10 @@ static void klp_set_idle_state(struct task_struct *task)
 
 static void klp_set_pending(struct task_struct *task)
 {
-	if (READ_ONCE(task->patch_state) != klp_target_state)
-		set_tsk_thread_flag(task, TIF_PATCH_PENDING);
+	if (READ_ONCE(task->patch_state) == klp_target_state)
+		return;
+	atomic_inc(&klp_nr_left);
+	set_tsk_thread_flag(task, TIF_PATCH_PENDING);
 }
 
 static void klp_clear_pending(struct task_struct *task)
@@ -364,6 +370,7 @@ static bool klp_try_switch_task(struct task_struct *task, const char *how)
 	/* Print after task_call_func(), which holds scheduler locks that a console may take. */
 	reason = klp_held_reason(ret, &word);
 	klp_name_place(&attempt.hit, where, sizeof(where));
+	klp_held_note(task, word, &attempt.hit);
 	pr_debug("%s: %s:%d %s%s\n", __func__, task->comm, task->pid, reason, where);
 	trace_klp_task_held(task, word, *where ? where : "-");
 	return false;
@@ -673,6 +680,8 @@ static void klp_transition_complete(int target)
 	cancel_delayed_work(&klp_retry_work);
 	klp_cond_resched_disable();
 	klp_drop_stack_table();
+	klp_held_forget();
+	atomic_set(&klp_nr_left, 0);
 
 	/*
 	 * A handler that has read a flag may not have read the state of its task yet, and one
@@ -738,13 +747,16 @@ static void klp_transition_try_complete(void)
 	pid_t nr = 1;
 
 	klp_make_stack_table();
+	WRITE_ONCE(klp_nr_before_pass, atomic_read(&klp_nr_left));
 	atomic_set(&klp_nr_left, KLP_PASS_BIAS);
+	klp_held_begin_pass();
 	do {
 		nr = klp_try_switch_batch(nr, &left);
 		cond_resched();
 	} while (nr);
 	left += klp_count_exiting(klp_try_switch_exiting);
 	left += klp_try_switch_idle_tasks();
+	klp_held_end_pass(patch);
 
 	if (!klp_all_tasks_switched()) {
 		klp_signal_tasks();
@@ -756,6 +768,8 @@ static void klp_transition_try_complete(void)
 	klp_transition_complete(target);
 	trace_klp_transition_complete(patch->name, klp_direction(target));
 	klp_finished(patch);
+	/* The other files have their values. @patch is freed only without klp_mutex. */
+	sysfs_notify(&patch->kobj, NULL, "transition");
 }
 
 static void klp_retry_fn(struct work_struct *work)
@@ -782,6 +796,7 @@ void klp_transition_init(struct klp_rt_patch *patch, int target)
 {
 	lockdep_assert_held(&klp_mutex);
 
+	atomic_set(&klp_nr_left, 0);
 	WRITE_ONCE(klp_transition_patch, patch);
 	WRITE_ONCE(klp_target_state, target);
 	pr_debug("'%s': initializing %s transition\n", patch->name, klp_direction(target));
@@ -816,7 +831,9 @@ void klp_transition_start(void)
 	klp_make_stack_table();
 	/* (2) and (3) before (4): pairs with test_and_clear in klp_switch_pending_task(). */
 	smp_wmb();
+	atomic_set(&klp_nr_left, 0);
 	klp_walk_tasks(klp_set_pending);
+	sysfs_notify(&klp_transition_patch->kobj, NULL, "transition");
 
 	klp_retry_delay = KLP_FIRST_RETRY;
 	klp_stopper_time = jiffies + KLP_STOPPER_DELAY;
@@ -854,6 +871,7 @@ void klp_transition_reverse(void)
 	klp_redirect_synchronize();
 
 	klp_drop_stack_table();
+	klp_held_forget();
 	WRITE_ONCE(klp_target_state, target);
 	/* Ordered before the flags by the smp_wmb() in klp_transition_start(). */
 	klp_transition_start();
@@ -869,11 +887,13 @@ void klp_transition_reverse(void)
  */
 void klp_transition_cancel(void)
 {
+	struct klp_rt_patch *patch = klp_transition_patch;
+
 	lockdep_assert_held(&klp_mutex);
 
-	pr_debug("'%s': canceling patching transition, going to unpatch\n",
-		 klp_transition_patch->name);
+	pr_debug("'%s': canceling patching transition, going to unpatch\n", patch->name);
 	klp_transition_complete(KLP_TRANSITION_UNPATCHED);
+	sysfs_notify(&patch->kobj, NULL, "transition");
 }
 
 /*
@@ -949,6 +969,25 @@ void klp_transition_object_changed(void)
 		return;
 	klp_drop_stack_table();
 	klp_make_stack_table();
+}
+
+/**
+ * klp_transition_remaining() - estimate how many tasks have to be switched
+ * @patch: a patch
+ *
+ * Context: any. Takes no lock.
+ * Return: number of tasks that the last pass has left pending and that have not switched
+ * themselves since, 0 when @patch is not in transition.
+ */
+int klp_transition_remaining(const struct klp_rt_patch *patch)
+{
+	int left = atomic_read(&klp_nr_left);
+
+	if (READ_ONCE(klp_transition_patch) != patch)
+		return 0;
+	if (left > KLP_PASS_BIAS / 2)
+		left += READ_ONCE(klp_nr_before_pass) - KLP_PASS_BIAS;
+	return max(left, 0);
 }
 
 /**

@@ -13,5 +13,6 @@ void klp_transition_cancel(void);
 void klp_transition_force(void);
 void klp_transition_wait(void);
 void klp_transition_object_changed(void);
+int klp_transition_remaining(const struct klp_rt_patch *patch);
 
 #endif /* _LIVEPATCH_TRANSITION_H */
