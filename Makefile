@@ -100,6 +100,11 @@ model: have-deps ## search a model of the consistency protocol, and of each brea
 docs: have-deps ## Documentation/livepatch as HTML; fails on any warning
 	@vm/docs.sh
 
+.PHONY: tools
+tools: have-deps ## klpctl, the tool for operators, in build/klpctl
+	@$(MAKE) -s -C tools/livepatch OUTPUT=$(BUILD)/klpctl
+	@echo "$(BUILD)/klpctl/klpctl"
+
 .PHONY: menuconfig
 menuconfig: kernel ## change the options of the guest kernel, and build it
 	@vm/menuconfig.sh
@@ -127,7 +132,7 @@ print-kdir: ## the folder to compile modules against
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked source
 	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench fuzz \
-		model stress tools log $(notdir $(wildcard vm/config/*)))
+		klpctl model stress tools log $(notdir $(wildcard vm/config/*)))
 
 .PHONY: distclean
 distclean: ## remove the whole build folder

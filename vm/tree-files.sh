@@ -21,6 +21,7 @@ TREE_FILES=(
 	include/trace/events/livepatch.h
 	lib/livepatch
 	samples/livepatch
+	tools/livepatch
 	tools/testing/selftests/livepatch
 	tools/verification/livepatch
 )
