@@ -1,0 +1,354 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# klpctl of tools/livepatch/: its commands, exit codes and output, as root and as another user, on a
+# terminal and in a pipe. KLP_TOOLS or PATH has the program.
+
+# shellcheck source-path=SCRIPTDIR source=klp-lib.sh
+. "$(dirname "$0")/klp-lib.sh"
+
+P=test_klp_patch
+P2=test_klp_patch2
+T=test_klp_target
+H=test_klp_hold
+DONE=0 FAILED=1 USAGE=2 TIMED_OUT=3 REFUSED=4 REVERSED=5
+KLPCTL=${KLP_TOOLS:+$KLP_TOOLS/klpctl}
+SCHEMA=$KLP_DIR/../../../livepatch/klpctl.schema.json
+
+# ctl CODE ARGUMENT...: run klpctl, which must end with this code. Sets SAID to what it prints
+ctl()
+{
+	local code=$1 got=0
+	shift
+
+	SAID=$("$KLPCTL" "$@" 2>&1) || got=$?
+	[ "$got" = "$code" ] || klp_fail "klpctl $* ends with $got instead of $code:" "$SAID"
+}
+
+# says PATTERN...: check that the last output has lines that match these extended expressions
+says()
+{
+	local pattern
+
+	for pattern; do
+		grep -qE -- "$pattern" <<< "$SAID" || klp_fail "no line matches '$pattern':" "$SAID"
+	done
+}
+
+# validate: check the last output against the schema
+validate()
+{
+	local said
+
+	said=$(python3 -c '
+import json, jsonschema, sys
+schema = json.load(open(sys.argv[1]))
+for line in sys.stdin.read().replace("}\n{", "}\0{").split("\0"):
+    jsonschema.validate(json.loads(line), schema)
+' "$SCHEMA" 2>&1 <<< "$SAID") || klp_fail "not as the schema has it:" "$said" "$SAID"
+}
+
+# hold_transition: let a task hold up the transition that enables P
+hold_transition()
+{
+	klp_load $H
+	klp_hold $H
+	klp_load $P objects=$H:hold
+	klp_until "this shell has switched" klp_reads /proc/self/patch_state 1
+}
+
+t_usage()
+{
+	ctl $USAGE no-such-command
+	ctl $USAGE --no-such-option
+	ctl $USAGE status --yes
+	ctl $USAGE load
+	ctl $USAGE wait --timeout=x
+	ctl $DONE --help
+	says "^Usage: klpctl" "Exit codes: 0 done"
+	ctl $DONE --version
+}
+
+t_status()
+{
+	ctl $DONE
+	says "extended core|, 0 livepatches$"
+	klp_load $T
+	klp_enable $P objects=vmlinux:cmdline,$T:value+extra,absent:value
+	klp_enable $P2 objects=vmlinux:version replace_set=7 state_id=5 plain_state=0
+	ctl $DONE status
+	says "extended core\), [0-9]+ livepatches$" "^$P +enabled +1 +0 +2/3 +4 " \
+		"^$P2 +enabled +1 +7 +1/1 +1 "
+	ctl $DONE status ${P//_/-}
+	says "^$P: enabled, last request" "^  vmlinux: patched" "^    test_klp_target_extra" \
+		"^  absent: not patched"
+	ctl $DONE status $P2
+	says "^  5: version 0"
+	ctl $FAILED status no_such_patch
+}
+
+t_load()
+{
+	ctl $DONE load "${KLP_KO[$P]}"
+	says "^$P: enabled after"
+	klp_expect_file $KLP_SYSFS/$P/transition 0
+	ctl $FAILED load "${KLP_KO[$P]}"
+	says "already loaded"
+	ctl $DONE unload $P
+	says "^$P: disabled after" "^$P: unloaded"
+	klp_absent /sys/module/$P || klp_fail "the module is still loaded"
+	ctl $FAILED unload $P
+	ctl $FAILED load "${KLP_KO[$T]}"
+	says "not a livepatch"
+	ctl $FAILED load /no/such/file.ko
+}
+
+t_load_refused()
+{
+	hold_transition
+	ctl $REFUSED load "${KLP_KO[$P2]}"
+	says "refuses to load the patch: .*EBUSY" "cannot be enabled while '$P' is in transition"
+	ctl $REFUSED enable $P
+	says "EINVAL"
+	klp_release $H
+}
+
+# The event of the end tells when the module can be unloaded: nothing is tried twice.
+t_unload_first_try()
+{
+	local i
+
+	for ((i = 0; i < 10; i++)); do
+		ctl $DONE load "${KLP_KO[$P]}"
+		ctl $DONE unload -v $P
+		says "unloaded at try 1$"
+	done
+}
+
+t_unload_all()
+{
+	klp_enable $P objects=vmlinux:cmdline
+	klp_enable $P2 objects=vmlinux:version
+	ctl $DONE unload --all
+	klp_expect "what is in $KLP_SYSFS" "" "$(klp_list $KLP_SYSFS)"
+	klp_absent /sys/module/$P || klp_fail "$P is still loaded"
+}
+
+t_persistent()
+{
+	klp_enable $P objects=vmlinux:cmdline persistent=1
+	ctl $DONE disable $P
+	ctl $DONE status
+	says "^$P +disabled "
+	ctl $DONE enable $P
+	klp_expect_file /proc/cmdline $P
+	ctl $DONE disable $P --no-wait
+	klp_wait_transition $P
+	ctl $FAILED disable no_such_patch
+}
+
+t_wait()
+{
+	ctl $DONE wait
+	ctl $FAILED wait no_such_patch
+	hold_transition
+	ctl $TIMED_OUT wait $P --timeout=0.5
+	says "1 of [0-9]+ tasks left" "cat\[$KLP_HELD\] sleeping in test_klp_hold_wait"
+	"$KLPCTL" wait > "$KLP_TMP/wait" 2>&1 &
+	echo $! >> "$KLP_TMP/pids"
+	klp_release $H
+	wait $! || klp_fail "klpctl wait ends with $?:" "$(< "$KLP_TMP/wait")"
+}
+
+t_reverse()
+{
+	local code=0
+
+	hold_transition
+	"$KLPCTL" wait $P > "$KLP_TMP/wait" 2>&1 &
+	echo $! >> "$KLP_TMP/pids"
+	klp_until "klpctl waits" grep -q poll "/proc/$!/wchan"
+	ctl $DONE reverse $P
+	says "^$P: disabled"
+	wait $! || code=$?
+	klp_expect "exit code of the wait" $REVERSED $code
+	ctl $FAILED reverse $P
+	klp_release $H
+}
+
+t_on_timeout()
+{
+	klp_load $H
+	klp_enable $P objects=$H:hold
+	klp_hold $P
+	ctl $REVERSED disable $P --timeout=0.5 --on-timeout=reverse
+	says "the patch is enabled"
+	klp_expect_file $KLP_SYSFS/$P/enabled 1
+	ctl $TIMED_OUT disable $P --timeout=0.5 --on-timeout=keep
+	klp_expect_file $KLP_SYSFS/$P/enabled 0
+	klp_release $P
+}
+
+t_force()
+{
+	hold_transition
+	ctl $USAGE force $P < /dev/null
+	says "Locks may stay held" "--yes is required"
+	klp_expect_file $KLP_SYSFS/$P/transition 1
+	ctl $DONE force $P --yes
+	klp_expect_file $KLP_SYSFS/$P/transition 0
+	ctl $FAILED force $P --yes
+	klp_release $H
+}
+
+t_blockers()
+{
+	ctl $DONE blockers
+	hold_transition
+	ctl $DONE blockers
+	says "cat pid $KLP_HELD, user root" "sleeps in test_klp_hold_wait"
+	ctl $DONE blockers -v $P
+	says "test_klp_hold_wait\+0x"
+	ctl $DONE status
+	says "^$P +enabling [0-9]+ %"
+	klp_release $H
+}
+
+t_json()
+{
+	python3 -c 'import jsonschema' 2>/dev/null || klp_skip "no jsonschema of Python"
+	[ -e "$SCHEMA" ] || klp_skip "no $SCHEMA"
+	ctl $DONE status --json
+	validate
+	hold_transition
+	klp_load $T
+	ctl $DONE status --json
+	validate
+	says '"name": *"test_klp_hold_wait"' '"state": *"enabling"'
+	ctl $DONE blockers --json -v
+	validate
+	says "\"tid\": *$KLP_HELD" '"reason": *"sleeping"'
+	SAID=$("$KLPCTL" check --json "${KLP_KO[$P2]}")
+	validate
+	klp_release $H
+}
+
+t_user()
+{
+	local user=(setpriv --reuid 65534 --clear-groups)
+
+	command -v setpriv > /dev/null || klp_skip "no setpriv"
+	hold_transition
+	SAID=$("${user[@]}" "$KLPCTL" status 2>&1) || klp_fail "status ends with $?" "$SAID"
+	says "^$P +enabling"
+	SAID=$("${user[@]}" "$KLPCTL" blockers 2>&1) || klp_fail "blockers ends with $?" "$SAID"
+	says "held"
+	SAID=$("${user[@]}" "$KLPCTL" disable $P 2>&1) && klp_fail "the user has disabled it"
+	says "root is required"
+	klp_expect_file $KLP_SYSFS/$P/enabled 1
+	klp_release $H
+}
+
+# A line that is rewritten, not several ones.
+t_terminal()
+{
+	command -v script > /dev/null || klp_skip "no script"
+	hold_transition
+	SAID=$(TERM=vt100 script -qec "$KLPCTL wait --timeout=1.5 $P" /dev/null < /dev/null)
+	says $'\r.*enabling [0-9]+ %, 1 task left, .*cat\\[.*\033\\[K'
+	klp_release $H
+}
+
+t_watch()
+{
+	"$KLPCTL" watch > "$KLP_TMP/watch" 2>&1 &
+	echo $! >> "$KLP_TMP/pids"
+	klp_until "the trace is read" has_instance
+	klp_enable $P objects=vmlinux:cmdline
+	klp_disable $P
+	klp_until "the events are printed" grep -q "complete unpatching" "$KLP_TMP/watch"
+	klp_until "callbacks are printed" grep -q "post_unpatch" "$KLP_TMP/watch"
+	kill -INT $!
+	wait $!
+	SAID=$(< "$KLP_TMP/watch")
+	says "$P: start patching" "$P: complete patching" "pre_patch .*(ms|us|s)"
+	! has_instance || klp_fail "the trace instance is left"
+}
+
+has_instance()
+{
+	local dir
+
+	for dir in "$KLP_TRACING"/instances/klpctl-*; do
+		klp_reads "$dir/events/livepatch/klp_callback/enable" 1 && return
+	done
+	return 1
+}
+
+t_check()
+{
+	ctl $DONE check "${KLP_KO[$P]}"
+	says "^livepatch +" "^vermagic +" "^transition +"
+	ctl $FAILED check "${KLP_KO[$T]}"
+	klp_enable $P objects=vmlinux:cmdline
+	ctl $FAILED check "${KLP_KO[$P]}"
+	says "loaded"
+}
+
+t_metrics()
+{
+	klp_enable $P objects=vmlinux:cmdline
+	ctl $DONE metrics
+	says "^livepatch_patches [1-9]" "^livepatch_patch_state\{.*state=\"enabled\".*\} 1$"
+	ctl $DONE metrics --textfile "$KLP_TMP/livepatch.prom"
+	grep -q "^livepatch_patches [1-9]" "$KLP_TMP/livepatch.prom" || klp_fail "the file is wrong"
+	command -v promtool > /dev/null || klp_skip "no promtool; all else is right"
+	promtool check metrics < "$KLP_TMP/livepatch.prom" > "$KLP_TMP/promtool" 2>&1 ||
+		klp_fail "$(< "$KLP_TMP/promtool")"
+}
+
+# The directory of the system is not touched.
+t_install()
+{
+	export KLPCTL
+	command -v unshare > /dev/null || klp_skip "no unshare"
+	[ -d /var/lib ] || klp_skip "no /var/lib"
+	SAID=$(unshare -m bash -ec '
+		mount -t tmpfs none /var/lib
+		"$KLPCTL" install "$0"
+		"$KLPCTL" list-installed
+		"$KLPCTL" load --all
+		"$KLPCTL" unload --all
+		"$KLPCTL" load test-klp-patch
+		"$KLPCTL" uninstall test_klp_patch
+		"$KLPCTL" list-installed
+		! "$KLPCTL" install "$1"' "${KLP_KO[$P]}" "${KLP_KO[$T]}" 2>&1) ||
+		klp_fail "a command has failed:" "$SAID"
+	says "^$P: installed" "^$P: enabled after" "^$P: unloaded" "^$P: uninstalled" \
+		"^No livepatch is installed"
+}
+
+[ -x "$KLPCTL" ] || KLPCTL=$(command -v klpctl)
+[ -x "$KLPCTL" ] || klp_skip_all "no klpctl: make -C tools/livepatch"
+klp_setup $P $P2 $T $H
+
+klp_main \
+	"usage wrong arguments, help" \
+	"status all patches, and one" \
+	"load a module is loaded and unloaded" \
+	"load_refused the errno and the reason in the log are shown" \
+	"unload_first_try the module is unloaded when the event has come" \
+	"unload_all in the right order" \
+	"persistent disabled and enabled" \
+	"wait for a transition, with a limit, and the tasks that hold it up" \
+	"reverse a transition, of which another klpctl is told" \
+	"on_timeout reverse or keep a transition that takes too long" \
+	"force needs --yes without a terminal" \
+	"blockers a task that sleeps in a patched function, its user and stack" \
+	"json the output is as the schema describes it" \
+	"user another user sees what the files allow" \
+	"terminal the progress is one line" \
+	"watch uevents and durations of callbacks" \
+	"check a module before it is loaded" \
+	"metrics are in the format of Prometheus" \
+	"install modules that are loaded at boot"
