@@ -31,13 +31,14 @@ declare -A SAYS=(
 	[data_is_current]="owners of a state have the data of its introduction, others have none"
 	[refused_as_before]="a patch that is refused has removed no state"
 	[newest_removes]="the newest of its last owners removes a state"
+	[withdrawn_in_time]="pre_unpatch precedes the transition, unless a module is lost in it"
 	[sets_apart]="a replace and a state are of one replace set"
 )
 TASKS="one_universe safe_point none_left_behind nothing_freed_in_use flag_means_state"
 OWED="once_per_arrival nothing_lost redirected_in_between only_while_loaded none_runs_unpatched
 	nothing_freed_in_use"
 STATES="once_per_arrival nothing_lost only_while_loaded one_holder data_is_current
-	refused_as_before newest_removes sets_apart"
+	refused_as_before newest_removes withdrawn_in_time sets_apart"
 
 declare -A searches=() visited=() breaks=()
 nr=0
@@ -235,12 +236,12 @@ broken nothing_freed_in_use callbacks GOING_IS_ALIVE
 broken none_runs_unpatched callbacks ALIVE_ONLY_IF_NAMED
 broken nothing_freed_in_use callbacks RETIRES_WHAT_IS_ABOVE
 broken once_per_arrival states EACH_OWNER_REMOVES -DSTACKED
-broken nothing_lost states EACH_TAKES_THE_OTHER
+broken withdrawn_in_time states EACH_TAKES_THE_OTHER
 broken nothing_lost states KEPT_NOT_PUBLISHED
 broken nothing_lost states STAGE_NOT_PASSED_ON
 broken nothing_lost states MODULE_NOT_WITHDRAWN -DBOUND=ALL
-broken nothing_lost states PUBLISHED_IN_TRANSITION -DBOUND=ALL
-broken nothing_lost states PUBLISHED_IN_ONE_DIRECTION -DBOUND=ALL
+broken withdrawn_in_time states PUBLISHED_IN_TRANSITION -DBOUND=ALL
+broken withdrawn_in_time states PUBLISHED_IN_ONE_DIRECTION -DBOUND=ALL
 broken nothing_lost states SETTLED_WITHOUT_WITHDRAWAL -DBOUND=2 -DSTACKED
 broken only_while_loaded states STALE_WITHOUT_MODULE -DBOUND=ALL
 broken one_holder states STAGE_NOT_PASSED_ON

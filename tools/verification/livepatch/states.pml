@@ -67,6 +67,9 @@ bool one_holder = true;		/* one entry has the stage of the state */
 bool data_is_current = true;	/* owners have the data of the last pre_patch, others have none */
 bool refused_as_before = true;	/* a patch that is refused has removed nothing */
 bool newest_removes = true;	/* the state is removed by the newest of its last owners */
+bool withdrawn_in_time = true;	/* pre_unpatch runs before the transition that removes the state,
+				 * unless an owner has lost its module since
+				 */
 bool sets_apart = true;		/* a replace leaves patches of other sets alone, and no state is
 				 * that of two sets
 				 */
@@ -293,6 +296,7 @@ inline settle(v, removed)
 #ifndef BREAK_SETTLED_WITHOUT_WITHDRAWAL
 			if
 			:: stage[v] == LIVE ->
+				CHECK(lost, withdrawn_in_time);
 				was = newest_owner(false, 0);
 				pass_on(v, was);
 				klp_state_withdraw(was)
@@ -418,6 +422,7 @@ inline klp_enable(v)
 		wanted = true;
 		found[v] = alive;
 		withdrawn = false;
+		lost = false;
 #ifdef BREAK_REPLACES_TOO_EARLY
 		klp_states_replace(v);
 #endif
@@ -447,6 +452,7 @@ inline klp_disable(v)
 	patch = v;
 	wanted = false;
 	withdrawn = false;
+	lost = false;
 	klp_states_disable(v)
 }
 
@@ -467,8 +473,9 @@ inline complete()
 	wanted = false
 }
 
-/* Set by a request, until its transition has ended. */
+/* Set until the next request: the state was withdrawn, and the module was unloaded. */
 bool withdrawn;
+bool lost;
 
 active proctype Core()
 {
@@ -539,6 +546,7 @@ inline klp_revert_from_module(v)
 {
 	if
 	:: v && v != limit && bound(v) && found[v] ->
+		lost = true;
 		/* klp_states_withdraw() */
 		if
 		:: stage[v] && newest_owner(false, v) ->
