@@ -430,11 +430,11 @@ static void write_junk(double end, double end_of_mercy)
 	}
 }
 
-/* Check that the modes are those of stock. */
+/* Check the modes: force cannot be read, and held only by root. */
 static int look_as_user(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	const char *name = path + ftw->base;
-	bool readable = strcmp(name, "force");
+	bool readable = strcmp(name, "force") && strcmp(name, "held");
 	int fd;
 
 	if (type == FTW_D || type == FTW_DP) {
