@@ -89,7 +89,7 @@ static void klp_copy_comm(char *to, const char *comm)
  *
  * Context: between klp_held_begin_pass() and klp_held_end_pass(), klp_mutex held. Does not sleep.
  */
-void klp_held_note(const struct task_struct *task, const char *reason,
+void klp_held_note(struct task_struct *task, const char *reason,
 		   const struct klp_stack_hit *hit)
 {
 	struct klp_held_task *held;
@@ -98,7 +98,7 @@ void klp_held_note(const struct task_struct *task, const char *reason,
 	if (klp_held_next->nr == KLP_HELD_TASKS)
 		return;
 	held = &klp_held_next->tasks[klp_held_next->nr++];
-	held->pid = task_pid_nr((struct task_struct *)task);
+	held->pid = task_pid_nr(task);
 	klp_copy_comm(held->comm, task->comm);
 	held->reason = reason;
 	held->hit = *hit;

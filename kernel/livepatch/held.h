@@ -9,7 +9,7 @@ struct klp_rt_patch;
 struct klp_stack_hit;
 
 void klp_held_begin_pass(void);
-void klp_held_note(const struct task_struct *task, const char *reason,
+void klp_held_note(struct task_struct *task, const char *reason,
 		   const struct klp_stack_hit *hit);
 void klp_held_end_pass(const struct klp_rt_patch *patch);
 void klp_held_forget(void);

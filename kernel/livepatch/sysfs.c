@@ -155,7 +155,7 @@ static struct kobj_attribute replace_attr = __ATTR_RO(replace);
 static struct kobj_attribute replace_set_attr = __ATTR_RO(replace_set);
 static struct kobj_attribute stack_order_attr = __ATTR_RO(stack_order);
 static struct kobj_attribute remaining_attr = __ATTR_RO(remaining);
-/* For root only: the names of functions show what is vulnerable, as addresses do not. */
+/* For root only: the function tells which process still runs code that has a bug. */
 static struct kobj_attribute held_attr = __ATTR_RO_MODE(held, 0400);
 static struct kobj_attribute since_attr = __ATTR_RO(since);
 static struct kobj_attribute patched_attr = __ATTR_RO(patched);

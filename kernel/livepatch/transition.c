@@ -100,7 +100,8 @@ static bool klp_signalled;
 
 /*
  * Number of tasks that the last pass has left pending and that have not switched themselves
- * since. The last of them queues the next pass. During a pass KLP_PASS_BIAS is added, so no
+ * since. Before the first pass it is the number of all pending tasks, without a transition 0 or
+ * less. The last of them queues the next pass. During a pass KLP_PASS_BIAS is added, so no
  * task queues another one. The number is only a hint: children that inherit TIF_PATCH_PENDING
  * are not counted, and a task that exits stays counted.
  */
@@ -796,7 +797,6 @@ void klp_transition_init(struct klp_rt_patch *patch, int target)
 {
 	lockdep_assert_held(&klp_mutex);
 
-	atomic_set(&klp_nr_left, 0);
 	WRITE_ONCE(klp_transition_patch, patch);
 	WRITE_ONCE(klp_target_state, target);
 	pr_debug("'%s': initializing %s transition\n", patch->name, klp_direction(target));
@@ -975,7 +975,7 @@ void klp_transition_object_changed(void)
  * klp_transition_remaining() - estimate how many tasks have to be switched
  * @patch: a patch
  *
- * Context: any. Takes no lock.
+ * Context: any. Takes no lock, so the values that it reads may be those of two passes.
  * Return: number of tasks that the last pass has left pending and that have not switched
  * themselves since, 0 when @patch is not in transition.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One system state with callbacks, while three patches and a module are loaded and unloaded.
+ * Model one system state with callbacks, while three patches and a module are loaded and unloaded.
  *
  * Each patch has the state or lacks it, belongs to a replace set, and replaces others or not.
  * Requests, reversals, completions, loads and unloads are repeated without end, and each step

@@ -72,7 +72,8 @@ t_usage()
 t_status()
 {
 	ctl $DONE
-	says "extended core|, 0 livepatches$"
+	says "^Kernel $(uname -r).* livepatch"
+	grep -q "^$P " <<< "$SAID" && klp_fail "a patch that is not loaded:" "$SAID"
 	klp_load $T
 	klp_enable $P objects=vmlinux:cmdline,$T:value+extra,absent:value
 	klp_enable $P2 objects=vmlinux:version replace_set=7 state_id=5 plain_state=0
