@@ -79,6 +79,8 @@ BESIDE = (
     ("insmod to transition = 0 of a patch for {n} modules, beside a kernel thread that spins",
      "insmod_late_spin", 0),
     ("disable with these modules, beside that thread", "disable_late_spin", 0),
+    ("check of {n} functions against {n} functions of a patch of another set",
+     "conflict_check", 0),
 )
 
 

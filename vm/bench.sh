@@ -110,17 +110,18 @@ object_folder()
 # disable them.
 plan()
 {
-	local slow=1000 crowd=1000 times=5 one=10 long=y left='' late=''
+	local slow=1000 crowd=1000 times=5 one=10 long=y left='' late='' sets=''
 
 	if [ -n "$QUICK" ]; then
 		slow=100 crowd=400 times=2 one=5 left=enable:vmlinux:1000
 		[ "$1" = stock ] && long=''
 	fi
 	# With the spinner, stock holds klp_mutex for minutes.
-	[ "$1" = ours ] && late="spin:1 late:1:$one late:30:$times"
+	[ "$1" = ours ] && late="spin:1 late:1:$one late:30:$times" sets=sets:2000
 	cat <<-EOF
 	functions 1G 1800 - both:one:1:$one both:module:1 both:module:10 both:module:100 \
-		${long:+both:module:300 both:module:1000 both:module:2000} memory:2000
+		${long:+both:module:300 both:module:1000 both:module:2000} \
+		$sets memory:2000
 	vmlinux 1G 900 - both:vmlinux:$slow $left
 	replace 1G 1800 - load:$slow none:$slow all:1000
 	threads 1G 900 - threads:100 both:one:1:$times threads:1000 both:one:1:$times \

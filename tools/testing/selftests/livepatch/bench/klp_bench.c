@@ -14,6 +14,8 @@
  *	late:N:K	delay of loading another module while a patch with N modules that were
  *			loaded after it is disabled, K times
  *	spin:B		1: start a kernel thread that spins in cond_resched(), 0: stop it
+ *	sets:N		the check of N functions against N functions of a patch of another replace
+ *			set; needs a core with replace sets
  *	memory:N	memory for each of N functions; the patch stays
  *	calls:N		calls of a function, not patched, patched, and during a transition
  *
@@ -34,6 +36,8 @@
 #define PATIENCE	900	/* seconds for a transition, and for a module to be unloaded */
 #define CHILD_STACK	16384
 #define CHILDREN	64
+#define TRACING		"/sys/kernel/tracing/"
+#define CONFLICT_CHECK	"klp_rt_check_conflicts"
 
 static bool spinning;		/* bench_spin is loaded */
 static int kmsg = -1;
@@ -572,6 +576,49 @@ static void calls(int functions)
 	munmap(image.data, image.size);
 }
 
+/* Read from the trace how long the first call of the traced function took, in seconds. */
+static double traced_time(void)
+{
+	FILE *trace = fopen(TRACING "trace", "r");
+	double usec = -1, value;
+	char line[512], *unit;
+
+	if (!trace)
+		err(1, TRACING "trace");
+	while (usec < 0 && fgets(line, sizeof(line), trace)) {
+		unit = strstr(line, " us ");
+		if (line[0] == '#' || !unit)
+			continue;
+		while (unit > line && !strchr(" #*!+$@)", unit[-1]))
+			unit--;
+		if (sscanf(unit, "%lf", &value) == 1)
+			usec = value;
+	}
+	fclose(trace);
+	if (usec < 0)
+		errx(1, "the trace has no call of " CONFLICT_CHECK "()");
+	return usec / 1e6;
+}
+
+/*
+ * Trace the check itself. It is a small part of the time of klp_enable_patch(), which differs
+ * by more from one patch to the next.
+ */
+static void conflict_check(int functions)
+{
+	enable("set_1", functions);
+	must_write(TRACING "set_ftrace_filter", CONFLICT_CHECK);
+	must_write(TRACING "current_tracer", "function_graph");
+	enable("set_2", functions);
+	must_write(TRACING "tracing_on", "0");
+	tell("conflict_check", functions, traced_time());
+	must_write(TRACING "current_tracer", "nop");
+	must_write(TRACING "set_ftrace_filter", "");
+	must_write(TRACING "tracing_on", "1");
+	disable_time("set_2");
+	disable_time("set_1");
+}
+
 static void step(char *text)
 {
 	char *name = strtok(text, ":"), *module = NULL;
@@ -606,6 +653,8 @@ static void step(char *text)
 		late_modules(n, k);
 	} else if (!strcmp(name, "spin")) {
 		spin(n);
+	} else if (!strcmp(name, "sets")) {
+		conflict_check(n);
 	} else if (!strcmp(name, "memory")) {
 		memory(n);
 	} else if (!strcmp(name, "calls")) {
