@@ -266,7 +266,7 @@ struct uevent {
 
 int uevent_open(void);
 bool uevent_receive(int fd, struct uevent *uevent);
-bool uevent_wait(int fd, const char *patch, const char *event, double seconds);
+bool uevent_wait_disabled(int fd, const char *patch, double seconds);
 
 /* elf_module.c */
 struct klp_symbol {

@@ -156,7 +156,7 @@ static int disable_for_unload(const struct patch *patch)
 	if (code == DONE && !options.no_wait)
 		code = wait_and_report(patch->name, 0);
 	if (code == DONE && !options.no_wait && patch->extended && fd >= 0)
-		uevent_wait(fd, patch->name, "complete", EVENT_TIME);
+		uevent_wait_disabled(fd, patch->name, EVENT_TIME);
 	if (fd >= 0)
 		close(fd);
 	return code;

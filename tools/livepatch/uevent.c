@@ -90,8 +90,11 @@ bool uevent_receive(int fd, struct uevent *uevent)
 	return false;
 }
 
-/* Wait for an event of a patch. Return false if it has not come in time. */
-bool uevent_wait(int fd, const char *patch, const char *event, double seconds)
+/*
+ * Wait until a patch has been disabled. The event of its enabling may come before, as the kernel
+ * sends events after the end of a transition. Return false if it has not come in time.
+ */
+bool uevent_wait_disabled(int fd, const char *patch, double seconds)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	double deadline = now() + seconds, left;
@@ -99,7 +102,8 @@ bool uevent_wait(int fd, const char *patch, const char *event, double seconds)
 
 	for (;;) {
 		while (uevent_receive(fd, &uevent)) {
-			if (!strcmp(uevent.patch, patch) && !strcmp(uevent.event, event))
+			if (!strcmp(uevent.patch, patch) && !strcmp(uevent.event, "complete") &&
+			    !strcmp(uevent.direction, "unpatching"))
 				return true;
 		}
 		left = deadline - now();
