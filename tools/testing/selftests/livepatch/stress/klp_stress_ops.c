@@ -548,9 +548,37 @@ void meddle_no_more(void)
 
 /* Readers of files in sysfs, and a limit for the duration of each transition. */
 
+/*
+ * Return true if each line has a number, a reason, a function or module, a number of passes and a
+ * name. The file may be empty.
+ */
+static bool is_held_list(char *text)
+{
+	char *line, *end;
+	unsigned int passes;
+	int pid, at;
+
+	for (line = text; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		if (!end)
+			return false;
+		*end = '\0';
+		at = 0;
+		if (sscanf(line, "%d %*s %*s %u %n", &pid, &passes, &at) != 2 || pid < 0 ||
+		    !passes || !at)
+			return false;
+	}
+	return true;
+}
+
+static bool is_number(const char *text)
+{
+	return isdigit(text[0]) && text[strlen(text) - 1] == '\n';
+}
+
 static void read_tree(const char *dir, unsigned int depth)
 {
-	char path[PATH_MAX], text[64];
+	char path[PATH_MAX], text[4096 + 1];
 	struct dirent *entry;
 	DIR *d = opendir(dir);
 
@@ -562,8 +590,9 @@ static void read_tree(const char *dir, unsigned int depth)
 			read_tree(path, depth + 1);
 			continue;
 		}
-		if (read_file(path, text, sizeof(text)) &&
-		    (!isdigit(text[0]) || text[strlen(text) - 1] != '\n'))
+		if (!read_file(path, text, sizeof(text)))
+			continue;
+		if (!strcmp(entry->d_name, "held") ? !is_held_list(text) : !is_number(text))
 			fail("%s reads '%s'", path, text);
 	}
 	if (d)
