@@ -55,12 +55,15 @@ static int remove_module(const char *name)
 	return REFUSED;
 }
 
-/* Wait for the transition of a loaded patch. Unload the module if the transition was reversed. */
+/*
+ * Wait for the transition of a loaded patch. Unload the module if the transition was reversed. The
+ * directory of the patch may still exist then: the core removes it after the end of the transition.
+ */
 static int wait_for_load(const char *name)
 {
 	int code = wait_and_report(name, 1);
 
-	if (code == REVERSED && !file_exists(in_root(SYSFS "/%s", name)))
+	if (code == REVERSED && read_number(in_root(SYSFS "/%s/enabled", name)) != 1)
 		remove_module(name);
 	return code;
 }

@@ -114,6 +114,28 @@ t_load_refused()
 	klp_release $H
 }
 
+# A module whose load has been reversed does not stay loaded.
+t_load_reversed()
+{
+	local name
+
+	for name in livepatch_story_sum livepatch_story_fix; do
+		KLP_KO[$name]=$(klp_find_module $name)
+		[ -f "${KLP_KO[$name]}" ] || klp_skip "no sample module $name"
+	done
+	klp_load livepatch_story_sum
+	echo 1 > "$(klp_param livepatch_story_sum doze)"
+	cat /proc/story_sum > "$KLP_TMP/sum" &
+	echo $! >> "$KLP_TMP/pids"
+	klp_until "a task sleeps" klp_reads "$(klp_param livepatch_story_sum sleepers)" 1
+	ctl $REVERSED load --timeout=0.5 --on-timeout=reverse "${KLP_KO[livepatch_story_fix]}"
+	says "cat\[$!\] sleeping in story_sum_show" "^livepatch_story_fix: unloaded"
+	klp_absent /sys/module/livepatch_story_fix || klp_fail "the module is still loaded"
+	echo 0 > "$(klp_param livepatch_story_sum doze)"
+	wait $!
+	klp_unload livepatch_story_sum
+}
+
 # The event of the end tells when the module can be unloaded: nothing is tried twice.
 t_unload_first_try()
 {
@@ -338,6 +360,7 @@ klp_main \
 	"status all patches, and one" \
 	"load a module is loaded and unloaded" \
 	"load_refused the errno and the reason in the log are shown" \
+	"load_reversed a load that is reversed leaves no module" \
 	"unload_first_try the module is unloaded when the event has come" \
 	"unload_all in the right order" \
 	"persistent disabled and enabled" \
