@@ -160,6 +160,15 @@ build_program()
 	gcc -O2 -Wall -pthread -o "$1" "${@:2}" "$TOP/tools/testing/selftests/livepatch/klp_util.c"
 }
 
+# Build klpctl for the guest. Sets KLPCTL to its path.
+build_klpctl()
+{
+	KLPCTL=$BUILD/klpctl/klpctl
+	mkdir -p "$LOG"
+	make -s -C "$TOP/tools/livepatch" OUTPUT="$BUILD/klpctl" >"$LOG/klpctl.log" 2>&1 ||
+		die "cannot build klpctl, see $LOG/klpctl.log"
+}
+
 # build_modules SOURCE DIR PROGRAM [COMMAND...]: copy the modules of SOURCE to DIR and build them,
 # and the program SOURCE/PROGRAM*.c. The command creates further sources in DIR before.
 build_modules()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # demo-guest.sh: the demo, inside the guest. Each step prints what is done, and then the actual
-# result. The first wrong result ends the demo.
+# result. The first wrong result ends the demo. KLPCTL is the path of klpctl. Without it the demo
+# uses modprobe and the files in sysfs.
 
 step=0
 fix=livepatch_story_fix
@@ -63,6 +64,15 @@ reach()
 	done
 }
 
+# klpctl ARGUMENT...: run klpctl and show its output. Sets rc to its status and out to its output.
+klpctl()
+{
+	printf '      # klpctl %s\n' "$*"
+	out=$("$KLPCTL" "$@" 2>&1)
+	rc=$?
+	sed 's/^/      /' <<<"$out"
+}
+
 sum=/sys/module/livepatch_story_sum/parameters
 
 say "A module with a bug."
@@ -78,10 +88,24 @@ see "tasks asleep in it" "$(cat $sum/sleepers)" 1
 
 say "Load the livepatch. The sleeping task blocks its transition:"
 echo "    the task is in the old code, while all others use the new one."
-modprobe $fix
+if [ -n "$KLPCTL" ]; then
+	klpctl load $fix --timeout 1
+	see "exit code: 3 is a timeout" $rc 3
+else
+	modprobe $fix
+fi
 callbacks "pre_patch    livepatch_story_sum"
 see "cat /proc/story_sum, by a new task" "$(cat /proc/story_sum)" "2 + 2 = 4"
 see "the livepatch's transition" "$(cat $patch/transition)" 1
+
+say "Ask for the task that blocks it."
+if [ -n "$KLPCTL" ]; then
+	klpctl blockers
+	see "the task" "$(grep -o 'cat pid [0-9]*' <<<"$out")" "cat pid $reader"
+else
+	see "pid, reason, function" "$(cut -d ' ' -f 1-3 $patch/held)" \
+		"$reader sleeping story_sum_show"
+fi
 
 say "Wake the task, which completes the old function. Then post_patch runs."
 echo 0 >$sum/doze
@@ -90,6 +114,11 @@ see "text that the task has read" "$(cat /run/slow)" "2 + 2 = 5"
 reach $patch/transition 0
 see "the livepatch's transition" "$(cat $patch/transition)" 0
 callbacks "post_patch   livepatch_story_sum"
+if [ -n "$KLPCTL" ]; then
+	klpctl status
+	see "state of the livepatch" "$(awk -v fix=$fix '$1 == fix { print $2 }' <<<"$out")" \
+		enabled
+fi
 
 say "Load a second module that the livepatch names. It is patched before its init."
 modprobe livepatch_story_product
@@ -105,14 +134,20 @@ see "modprobe livepatch_story_product" \
 callbacks "pre_patch    livepatch_story_product returns -16"
 echo 0 >/sys/module/$fix/parameters/veto
 
-say "Disable the livepatch: unpatching mirrors patching."
-echo 0 >$patch/enabled
-reach $patch/enabled ""
+say "Disable and unload the livepatch: unpatching mirrors patching."
+if [ -n "$KLPCTL" ]; then
+	klpctl unload $fix
+	see "exit code" $rc 0
+else
+	echo 0 >$patch/enabled
+	reach $patch/enabled ""
+	rmmod $fix
+fi
 callbacks "pre_unpatch  livepatch_story_sum" "post_unpatch livepatch_story_sum"
 see "cat /proc/story_sum" "$(cat /proc/story_sum)" "2 + 2 = 5"
 
-say "Unload all modules."
-rmmod $fix livepatch_story_sum
+say "Unload the module."
+rmmod livepatch_story_sum
 see "modules of the demo left" "$(grep -c livepatch_story /proc/modules)" 0
 
 echo

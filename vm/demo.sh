@@ -9,4 +9,5 @@
 echo
 echo "A Linux $(cat "$KOBJ/include/config/kernel.release") guest boots; it takes a few seconds."
 echo
-exec "$VM/guest.sh" -n demo -t 300 -- "$VM/demo-guest.sh"
+build_klpctl
+exec "$VM/guest.sh" -n demo -t 300 -- "KLPCTL=$KLPCTL $VM/demo-guest.sh"

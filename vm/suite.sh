@@ -38,9 +38,8 @@ own)
 	# the tree.
 	mkdir -p "$KHOME/tools"
 	mkdir -p "$LOG"
-	make -s -C "$TOP/tools/livepatch" OUTPUT="$BUILD/klpctl" >"$LOG/klpctl.log" 2>&1 ||
-		die "cannot build klpctl, see $LOG/klpctl.log"
-	ln -sf "$BUILD/klpctl/klpctl" "$KHOME/tools/klpctl"
+	build_klpctl
+	ln -sf "$KLPCTL" "$KHOME/tools/klpctl"
 	build_stock_header || die "cannot build a livepatch against the header of stock"
 	for source in "$dir"/klp_*.c; do
 		[[ $source != */klp_util.c ]] || continue
