@@ -81,6 +81,7 @@ BESIDE = (
     ("disable with these modules, beside that thread", "disable_late_spin", 0),
     ("check of {n} functions against {n} functions of a patch of another set",
      "conflict_check", 0),
+    ("from the end of a transition to the end of klpctl load", "klpctl_returns", 0),
 )
 
 

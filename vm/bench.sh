@@ -117,7 +117,7 @@ plan()
 		[ "$1" = stock ] && long=''
 	fi
 	# With the spinner, stock holds klp_mutex for minutes.
-	[ "$1" = ours ] && late="spin:1 late:1:$one late:30:$times" sets=sets:2000
+	[ "$1" = ours ] && late="spin:1 late:1:$one late:30:$times" sets="sets:2000 klpctl:20"
 	cat <<-EOF
 	functions 1G 1800 - both:one:1:$one both:module:1 both:module:10 both:module:100 \
 		${long:+both:module:300 both:module:1000 both:module:2000} \
@@ -173,6 +173,8 @@ if [ "$modules_of" != "$(cat "$BENCH/.stamp" 2>/dev/null)" ]; then
 	echo "$modules_of" >"$BENCH/.stamp"
 fi
 
+build_klpctl
+cp "$KLPCTL" "$BENCH/ours"
 : >"$BENCH/results"
 for ((round = 1; round <= rounds; round++)); do
 	for kernel in stock ours; do

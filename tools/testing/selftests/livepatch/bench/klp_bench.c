@@ -16,6 +16,8 @@
  *	spin:B		1: start a kernel thread that spins in cond_resched(), 0: stop it
  *	sets:N		the check of N functions against N functions of a patch of another replace
  *			set; needs a core with replace sets
+ *	klpctl:K	from the end of a transition to the end of DIR/klpctl, which has loaded
+ *			the patch, K times; needs the trace events of the core
  *	memory:N	memory for each of N functions; the patch stays
  *	calls:N		calls of a function, not patched, patched, and during a transition
  *
@@ -36,8 +38,6 @@
 #define PATIENCE	900	/* seconds for a transition, and for a module to be unloaded */
 #define CHILD_STACK	16384
 #define CHILDREN	64
-#define TRACING		"/sys/kernel/tracing/"
-#define CONFLICT_CHECK	"klp_rt_check_conflicts"
 
 static bool spinning;		/* bench_spin is loaded */
 static int kmsg = -1;
@@ -51,7 +51,7 @@ static void pause_by_chance(void)
 	pause_for(0.3 + drand48());
 }
 
-static void tell(const char *key, int functions, double value)
+void tell(const char *key, int functions, double value)
 {
 	printf("result %s %d %d %.9g\n", key, functions, threads, value);
 	fflush(stdout);
@@ -146,7 +146,7 @@ static void wait_enabled(const char *name)
 		errx(1, "bench_%s is not enabled", name);
 }
 
-static void enable(const char *name, int functions)
+void enable(const char *name, int functions)
 {
 	struct image image = read_module(format("bench_%s", name));
 	double start, end;
@@ -178,7 +178,7 @@ static double time_until_gone(const char *name)
 	return now() - start;
 }
 
-static double disable_time(const char *name)
+double disable_time(const char *name)
 {
 	double took = time_until_gone(name);
 
@@ -576,49 +576,6 @@ static void calls(int functions)
 	munmap(image.data, image.size);
 }
 
-/* Read from the trace how long the first call of the traced function took, in seconds. */
-static double traced_time(void)
-{
-	FILE *trace = fopen(TRACING "trace", "r");
-	double usec = -1, value;
-	char line[512], *unit;
-
-	if (!trace)
-		err(1, TRACING "trace");
-	while (usec < 0 && fgets(line, sizeof(line), trace)) {
-		unit = strstr(line, " us ");
-		if (line[0] == '#' || !unit)
-			continue;
-		while (unit > line && !strchr(" #*!+$@)", unit[-1]))
-			unit--;
-		if (sscanf(unit, "%lf", &value) == 1)
-			usec = value;
-	}
-	fclose(trace);
-	if (usec < 0)
-		errx(1, "the trace has no call of " CONFLICT_CHECK "()");
-	return usec / 1e6;
-}
-
-/*
- * Trace the check itself. It is a small part of the time of klp_enable_patch(), which differs
- * by more from one patch to the next.
- */
-static void conflict_check(int functions)
-{
-	enable("set_1", functions);
-	must_write(TRACING "set_ftrace_filter", CONFLICT_CHECK);
-	must_write(TRACING "current_tracer", "function_graph");
-	enable("set_2", functions);
-	must_write(TRACING "tracing_on", "0");
-	tell("conflict_check", functions, traced_time());
-	must_write(TRACING "current_tracer", "nop");
-	must_write(TRACING "set_ftrace_filter", "");
-	must_write(TRACING "tracing_on", "1");
-	disable_time("set_2");
-	disable_time("set_1");
-}
-
 static void step(char *text)
 {
 	char *name = strtok(text, ":"), *module = NULL;
@@ -655,6 +612,8 @@ static void step(char *text)
 		spin(n);
 	} else if (!strcmp(name, "sets")) {
 		conflict_check(n);
+	} else if (!strcmp(name, "klpctl")) {
+		klpctl_returns(n);
 	} else if (!strcmp(name, "memory")) {
 		memory(n);
 	} else if (!strcmp(name, "calls")) {
