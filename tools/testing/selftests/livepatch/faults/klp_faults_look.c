@@ -70,6 +70,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* List the files below a directory with their contents, except of those that tell the time. */
 static void look_at_dir(struct text *out, const char *dir)
 {
 	struct dirent **entries;
@@ -87,7 +88,7 @@ static void look_at_dir(struct text *out, const char *dir)
 		text_printf(out, "%s\n", path);
 		if (entries[i]->d_type == DT_DIR)
 			look_at_dir(out, path);
-		else if (text_read(&text, path))
+		else if (strcmp(name, "since") && text_read(&text, path))
 			text_add(out, text.data, text.len);
 		free(text.data);
 next:
