@@ -160,13 +160,18 @@ build_program()
 	gcc -O2 -Wall -pthread -o "$1" "${@:2}" "$TOP/tools/testing/selftests/livepatch/klp_util.c"
 }
 
-# Build klpctl for the guest. Sets KLPCTL to its path.
+# Build klpctl for the guest. Sets KLPCTL to its path. Where the kernel checks its memory, klpctl
+# does so too.
 build_klpctl()
 {
-	KLPCTL=$BUILD/klpctl/klpctl
+	local flags=()
+
+	[ "$VARIANT" != debug ] ||
+		flags=(CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined")
+	KLPCTL=$KHOME/klpctl/klpctl
 	mkdir -p "$LOG"
-	make -s -C "$TOP/tools/livepatch" OUTPUT="$BUILD/klpctl" >"$LOG/klpctl.log" 2>&1 ||
-		die "cannot build klpctl, see $LOG/klpctl.log"
+	make -s -C "$TOP/tools/livepatch" OUTPUT="$KHOME/klpctl" "${flags[@]}" \
+		>"$LOG/klpctl.log" 2>&1 || die "cannot build klpctl, see $LOG/klpctl.log"
 }
 
 # build_modules SOURCE DIR PROGRAM [COMMAND...]: copy the modules of SOURCE to DIR and build them,

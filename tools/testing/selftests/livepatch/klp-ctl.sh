@@ -15,6 +15,11 @@ DONE=0 FAILED=1 USAGE=2 TIMED_OUT=3 REFUSED=4 REVERSED=5
 KLPCTL=${KLP_TOOLS:+$KLP_TOOLS/klpctl}
 SCHEMA=$KLP_DIR/../../../livepatch/klpctl.schema.json
 
+# On a debug kernel klpctl is built with sanitizers. A report ends it with an exit code that no test
+# expects.
+export ASAN_OPTIONS=exitcode=99 LSAN_OPTIONS=exitcode=99
+export UBSAN_OPTIONS=halt_on_error=1:exitcode=99:print_stacktrace=1
+
 # ctl CODE ARGUMENT...: run klpctl, which must end with this code. Sets SAID to what it prints
 ctl()
 {
@@ -148,13 +153,19 @@ t_unload_first_try()
 	done
 }
 
+# Newer patches are unloaded before older ones. A module without an enabled patch does not matter.
 t_unload_all()
 {
+	klp_enable $P2 objects=vmlinux:version persistent=1
+	klp_disable_persistent $P2
 	klp_enable $P objects=vmlinux:cmdline
-	klp_enable $P2 objects=vmlinux:version
+	klp_enable test_klp_patch3 objects=vmlinux:cmdline
 	ctl $DONE unload --all
+	klp_expect "the patches in the order of their unloading" "test_klp_patch3 $P" \
+		"$(sed -n 's/^\(.*\): disabled after .*/\1/p' <<< "$SAID" | xargs)"
+	says "^$P2: unloaded" "^$P: unloaded" "^test_klp_patch3: unloaded"
 	klp_expect "what is in $KLP_SYSFS" "" "$(klp_list $KLP_SYSFS)"
-	klp_absent /sys/module/$P || klp_fail "$P is still loaded"
+	klp_expect "modules that are loaded" "" "$(grep -o '^test_klp_patch[^ ]*' /proc/modules)"
 }
 
 t_persistent()
@@ -235,6 +246,41 @@ t_blockers()
 	ctl $DONE status
 	says "^$P +enabling [0-9]+ %"
 	klp_release $H
+}
+
+# A task that spins in the patched function is running at each check.
+t_blockers_running()
+{
+	klp_reads /sys/devices/system/cpu/cpu1/online 1 || klp_skip "no second processor"
+	taskset -pc 0 $BASHPID > /dev/null || klp_skip "no taskset"
+	klp_load $H busy=1
+	klp_hold $H
+	taskset -pc 1 "$KLP_HELD" > /dev/null
+	klp_load $P objects=$H:hold
+	klp_until "the task is held" reports_task running "was running on a CPU when it was checked"
+	says "Wait or reduce the load: it is switched when it returns to user space"
+	klp_release $H
+}
+
+t_blockers_unreliable()
+{
+	klp_load $H unreliable=1
+	[ -e "$(klp_param $H unreliable)" ] || klp_skip "no stack is unreliable for this unwinder"
+	klp_hold $H
+	klp_load $P objects=$H:hold
+	klp_until "the task is held" reports_task unreliable "has a stack that cannot be read reliably"
+	says "The kernel retries once a second"
+	klp_release $H
+}
+
+# reports_task REASON WORDS: succeed if the task is a blocker for this reason, and the text has
+# these words
+reports_task()
+{
+	ctl $DONE blockers --json
+	tr -d ' \n' <<< "$SAID" | grep -q "\"tid\":$KLP_HELD,[^}]*\"reason\":\"$1\"" || return
+	ctl $DONE blockers
+	grep -A 1 "cat pid $KLP_HELD, user root" <<< "$SAID" | grep -q "$2"
 }
 
 t_json()
@@ -353,7 +399,7 @@ t_install()
 
 [ -x "$KLPCTL" ] || KLPCTL=$(command -v klpctl)
 [ -x "$KLPCTL" ] || klp_skip_all "no klpctl: make -C tools/livepatch"
-klp_setup $P $P2 $T $H
+klp_setup $P $P2 test_klp_patch3 $T $H
 
 klp_main \
 	"usage wrong arguments, help" \
@@ -369,6 +415,8 @@ klp_main \
 	"on_timeout reverse or keep a transition that takes too long" \
 	"force needs --yes without a terminal" \
 	"blockers a task that sleeps in a patched function, its user and stack" \
+	"blockers_running a task that runs in a patched function" \
+	"blockers_unreliable a task whose stack cannot be read" \
 	"json the output is as the schema describes it" \
 	"user another user sees what the files allow" \
 	"terminal the progress is one line" \
