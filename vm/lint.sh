@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # lint.sh: run the checkers of the kernel over all files that belong in a kernel tree, shellcheck
-# over scripts, and a list of words over all files. Any output of a checker is an error.
+# over scripts, a list of words over all files, and systemd's checker over the unit of klpctl. Any
+# output of a checker is an error.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -91,6 +92,20 @@ run_stock_header()
 		echo "$sample was not compiled with the header of stock"
 }
 
+# Check the installed unit, with the program that it starts.
+run_unit()
+{
+	local root=$OBJ/klpctl-root
+
+	rm -rf "$root"
+	build_klpctl
+	make -s --no-print-directory -C "$TOP/tools/livepatch" OUTPUT="$KHOME/klpctl" \
+		DESTDIR="$root" install || echo "klpctl cannot be installed"
+	systemd-analyze verify --man=no --root="$root" \
+		"$root/usr/lib/systemd/system/livepatch.service" ||
+		echo "the unit is refused"
+}
+
 run_shellcheck()
 {
 	(cd "$TOP" && xargs -r shellcheck -x -P vm <<<"$scripts")
@@ -140,6 +155,7 @@ if [ ! -e "$OBJ/.config" ] || ! cmp -s "$BUILD/kernel.stamp" "$OBJ/.stamp"; then
 	cp "$BUILD/kernel.stamp" "$OBJ/.stamp"
 fi
 check "sparse and W=1" run_sparse
+check "unit of klpctl" run_unit
 check "header of stock" run_stock_header
 
 [ $bad -eq 0 ] || die "not clean"

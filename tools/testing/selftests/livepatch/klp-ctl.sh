@@ -268,7 +268,7 @@ t_blockers_unreliable()
 	[ -e "$(klp_param $H unreliable)" ] || klp_skip "no stack is unreliable for this unwinder"
 	klp_hold $H
 	klp_load $P objects=$H:hold
-	klp_until "the task is held" reports_task unreliable "has a stack that cannot be read reliably"
+	klp_until "the task is held" reports_task unreliable "cannot be read reliably"
 	says "The kernel retries once a second"
 	klp_release $H
 }
