@@ -13,7 +13,15 @@ ifneq ($(OUT),)
 override OUT := $(abspath $(OUT))
 endif
 export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS BESIDE QUICK ROUNDS ONLY VARIANT \
-	N T SEED KINDS
+	N T SEED KINDS ARCH WITH MIRROR
+
+# Targets that a guest of another architecture has.
+ARCH_TARGETS := help deps kernel demo test test-all stock-test stress vm print-image print-kdir
+ifneq ($(filter-out x86_64,$(ARCH)),)
+ifneq ($(filter-out $(ARCH_TARGETS),$(MAKECMDGOALS)),)
+$(error make $(filter-out $(ARCH_TARGETS),$(MAKECMDGOALS)) has no ARCH=$(ARCH))
+endif
+endif
 
 # Scripts start the make of the kernel, which must not inherit the variables of this one.
 MAKEOVERRIDES :=
@@ -26,7 +34,7 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
 	@echo
-	@echo "Variables: KSRC=DIR BUILD=DIR ACCEL=tcg SMP=2 MEM=1G TIMEOUT=SECONDS; vm/README.md has more."
+	@echo "Variables: ARCH=s390x KSRC=DIR BUILD=DIR SMP=2 MEM=1G TIMEOUT=SECONDS; vm/README.md has more."
 
 .PHONY: deps
 deps: ## install the Debian packages that are needed
@@ -46,21 +54,26 @@ demo: kernel ## the story of one livepatch, told by a guest
 
 .PHONY: test
 test: kernel ## our tests in the guest, then the stock suite; TESTS='klp-x.sh' runs some
-	@vm/test.sh own $(if $(TESTS),,stock)
+	@vm/test.sh
 
 .PHONY: test-all
 test-all: kernel ## the same in all preemption models, with 4 CPUs, beside a tracer and a kprobe
 	@vm/test-all.sh
 
+.PHONY: build-matrix
+build-matrix: ## compile our code for each architecture, compiler and option that changes it
+	@vm/deps.sh --matrix --check || vm/deps.sh --matrix
+	@vm/build-matrix.sh
+
 .PHONY: test-debug
 test-debug: have-deps ## what make test runs, on a kernel with KASAN, lockdep and the like
 	@VARIANT=debug vm/kernel.sh
-	@VARIANT=debug vm/test.sh own $(if $(TESTS),,stock)
+	@VARIANT=debug vm/test.sh
 
 .PHONY: test-kcsan
 test-kcsan: have-deps ## the same on a kernel that looks for data races
 	@VARIANT=kcsan vm/kernel.sh
-	@VARIANT=kcsan vm/test.sh own $(if $(TESTS),,stock)
+	@VARIANT=kcsan vm/test.sh
 
 .PHONY: fuzz
 fuzz: kernel ## hostile descriptions, modules and writes to sysfs, N=1000 of each, T=60 seconds
@@ -122,16 +135,16 @@ series: have-deps ## the same as patches for git am, KSRC=DIR OUT=DIR
 	@vm/series.sh
 
 .PHONY: print-image
-print-image: ## the path of the bzImage
-	@echo $(BUILD)/kernel/arch/x86/boot/bzImage
+print-image: ## the path of the image
+	@bash -c '. vm/common.sh; echo "$$KIMAGE"'
 
 .PHONY: print-kdir
 print-kdir: ## the folder to compile modules against
-	@echo $(BUILD)/kernel
+	@bash -c '. vm/common.sh; echo "$$KOBJ"'
 
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked source
-	@rm -rf $(addprefix $(BUILD)/,kernel kernel.stamp root lint stock stock-tests docs bench fuzz \
+	@rm -rf $(addprefix $(BUILD)/,matrix kernel kernel.stamp root lint stock stock-tests docs bench fuzz \
 		klpctl model stress tools log $(notdir $(wildcard vm/config/*)))
 
 .PHONY: distclean

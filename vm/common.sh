@@ -15,8 +15,22 @@ if [ "${1-}" = -h ]; then
 	exit
 fi
 
+# ARCH in the environment selects the architecture of the guest. The make of the kernel has other
+# names for some and must not inherit it, see kmake.
+KLP_ARCH=${ARCH:-${KLP_ARCH:-x86_64}}
+export KLP_ARCH
+unset ARCH CROSS_COMPILE
+# shellcheck source=vm/arch.sh
+. "$TOP/vm/arch.sh"
+
 # VARIANT in the environment selects a kernel with the options of vm/config/VARIANT. It has a
 # directory of its own for its build and its logs.
+case " base ours ${ARCHES[*]} " in
+*" ${VARIANT:-none} "*)
+	echo "$VARIANT is no VARIANT" >&2
+	exit 1
+	;;
+esac
 [ -z "$VARIANT" ] || [ -e "$TOP/vm/config/$VARIANT" ] || {
 	echo "there is no VARIANT $VARIANT in vm/config" >&2
 	exit 1
@@ -25,13 +39,18 @@ fi
 # shellcheck disable=SC2034 # used by those that source this file
 {
 	VM=$TOP/vm
-	LINUX=$BUILD/linux		# the stock source with our tree laid over it
+	AHOME=$BUILD			# what belongs to one architecture
+	[ -z "$DEBIAN" ] || AHOME=$BUILD/$KLP_ARCH
+	SHARED=$BUILD/linux		# the stock source, with our tree laid over it for x86_64
+	LINUX=$AHOME/linux		# the stock source with our tree laid over it
 	PRISTINE=$BUILD/pristine	# the stock files that our tree replaces
-	KHOME=$BUILD${VARIANT:+/$VARIANT}	# what belongs to one kernel
+	GUEST_ROOT=			# the root of the guest, if it is not that of the host
+	[ -z "$DEBIAN" ] || GUEST_ROOT=$AHOME/guest-root
+	KHOME=$AHOME${VARIANT:+/$VARIANT}	# what belongs to one kernel
 	KOBJ=$KHOME/kernel		# the kernel's object folder
 	ROOT=$KHOME/root		# where modules_install puts our modules
 	LOG=$KHOME/log
-	BZIMAGE=$KOBJ/arch/x86/boot/bzImage
+	KIMAGE=$KOBJ/$IMAGE
 	STAMP=$KHOME/kernel.stamp	# what the kernel was last built from
 }
 
@@ -39,11 +58,11 @@ fi
 # shellcheck disable=SC2034
 use_stock()
 {
-	LINUX=$BUILD/stock/linux
-	KOBJ=$BUILD/stock/kernel
-	ROOT=$BUILD/stock/root
-	BZIMAGE=$KOBJ/arch/x86/boot/bzImage
-	STAMP=$BUILD/stock/kernel.stamp
+	LINUX=$AHOME/stock/linux
+	KOBJ=$AHOME/stock/kernel
+	ROOT=$AHOME/stock/root
+	KIMAGE=$KOBJ/$IMAGE
+	STAMP=$AHOME/stock/kernel.stamp
 }
 
 # The make that runs this script has flags and a job server that the build of the kernel must not
@@ -150,22 +169,33 @@ run_step()
 # Relative paths make them valid in other checkouts.
 kmake()
 {
-	make -C "$LINUX" O="$KOBJ" -j"$(nproc)" CC="ccache gcc" HOSTCC="ccache gcc" \
-		LOCALVERSION= KBUILD_BUILD_USER=livepatch KBUILD_BUILD_HOST=guest "$@"
+	make -C "$LINUX" O="$KOBJ" -j"$(nproc)" ARCH="$SRCARCH" CROSS_COMPILE="$CROSS" \
+		CC="ccache ${CROSS}gcc" HOSTCC="ccache gcc" LOCALVERSION= \
+		KBUILD_BUILD_USER=livepatch KBUILD_BUILD_HOST=guest "$@"
+}
+
+# merge_options FILE...: print the options of these files. The last setting of an option is valid.
+merge_options()
+{
+	sed '/^# CONFIG_/!{/^#/d}; /^$/d' "$@" |
+		tac | awk '{ match($0, /CONFIG_[A-Z0-9_]+/) } !seen[substr($0, RSTART, RLENGTH)]++'
 }
 
 # build_program OUTPUT SOURCE...: build a program for the guest, with the common functions.
 build_program()
 {
-	gcc -O2 -Wall -pthread -o "$1" "${@:2}" "$TOP/tools/testing/selftests/livepatch/klp_util.c"
+	"${CROSS}gcc" -O2 -Wall -pthread -o "$1" "${@:2}" \
+		"$TOP/tools/testing/selftests/livepatch/klp_util.c"
 }
 
-# Build klpctl for the guest. Sets KLPCTL to its path. Where the kernel checks its memory, klpctl
-# does so too.
+# Build klpctl for the guest. Sets KLPCTL to its path, which is empty for another architecture:
+# the libraries are those of this system. Where the kernel checks its memory, klpctl does so too.
 build_klpctl()
 {
 	local flags=()
 
+	KLPCTL=''
+	[ -z "$DEBIAN" ] || return 0
 	[ "$VARIANT" != debug ] ||
 		flags=(CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined")
 	KLPCTL=$KHOME/klpctl/klpctl
@@ -187,4 +217,6 @@ build_modules()
 	build_program "$dir/$program" "$source/$program"*.c
 	kmake M="$dir" modules
 }
+# kmake and build_program also run in other shells.
+export SRCARCH CROSS
 export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1

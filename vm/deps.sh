@@ -1,19 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh [--check]: install the packages of vm/packages that are missing.
+# deps.sh [--matrix] [--check]: install the packages of vm/packages, and those that ARCH or `make
+# build-matrix` needs, which are missing.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
+# matrix_packages: print the compilers of all architectures
+matrix_packages()
+{
+	printf '%s\n' "${MATRIX_PACKAGES[@]}"
+	for KLP_ARCH in "${ARCHES[@]}"; do
+		# shellcheck source=vm/arch.sh
+		. "$VM/arch.sh"
+		printf '%s\n' "${COMPILER[@]}"
+	done
+}
+
+more=("${COMPILER[@]}" "${PACKAGES[@]}")
+if [ "$1" = --matrix ]; then
+	shift
+	mapfile -t more < <(matrix_packages)
+fi
+wanted=$(sed '/^#/d; /^$/d' "$VM/packages" && printf '%s\n' "${more[@]}" | sed '/^$/d')
 if ! command -v dpkg-query >/dev/null; then
 	[ "$1" = --check ] && exit 0
 	echo "This is no Debian; install what these packages hold by your own means:"
-	sed '/^#/d; /^$/d; s/^/  /' "$VM/packages"
+	sed 's/^/  /' <<<"$wanted"
 	exit 1
 fi
 
-wanted=$(sed '/^#/d; /^$/d' "$VM/packages")
 # KSRC replaces the source package.
 [ -n "$KSRC" ] && wanted=$(grep -v '^linux-source' <<<"$wanted")
 

@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The first process of the guest. The root file system is that of the running system, read-only
-# over 9p. Mount a writable overlay over it and the usual file systems, run the command, report
-# its status, and power off. KLP_RUN is passed on the command line of the kernel.
+# The first process of the guest. The root file system is that of the running system or of
+# guest-root.sh, read-only over 9p. Mount a writable overlay over it and the usual file systems,
+# run the command, report its status, and power off. KLP_RUN is passed on the command line of the
+# kernel, and so are KLP_SHARES, the directories that another root does not have, and KLP_MOUNT,
+# the options of their mounts.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -41,6 +43,11 @@ if [ "$1" != second ]; then
 fi
 
 umount -n -l /mnt
+IFS=: read -r -a shares <<<"$KLP_SHARES"
+for i in "${!shares[@]}"; do
+	mkdir -p "${shares[i]}"
+	mount -n -t 9p -o "$KLP_MOUNT" "share$i" "${shares[i]}" || give_up "no ${shares[i]}"
+done
 # shellcheck source=/dev/null # written by vm/guest.sh
 . "$KLP_RUN/env" || give_up "no $KLP_RUN/env"
 

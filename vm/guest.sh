@@ -35,7 +35,7 @@ shift $((OPTIND - 1))
 command=$1
 limit=${TIMEOUT:-$limit}
 
-[ -e "$BZIMAGE" ] || die "there is no kernel yet: run make kernel"
+[ -e "$KIMAGE" ] || die "there is no kernel yet: run make kernel${DEBIAN:+ ARCH=$KLP_ARCH}"
 
 # With several threads, QEMU 7.2 sometimes delivers a breakpoint of text patching late, which
 # kills the guest, also with stock kernels.
@@ -47,7 +47,8 @@ accel=${ACCEL:-tcg}
 # KASAN needs memory. When each allocation records its stack, ACPI takes minutes to route the
 # interrupts of PCI devices, which the chipset does as well.
 memory=1G debug=''
-grep -qs '^CONFIG_K[AC]SAN=y' "$KOBJ/.config" && memory=3G debug=pci=noacpi
+grep -qs '^CONFIG_K[AC]SAN=y' "$KOBJ/.config" && memory=3G &&
+	[ "$KLP_ARCH" = x86_64 ] && debug=pci=noacpi
 
 # Two guests of one name must not share files.
 mkdir -p "$LOG"
@@ -70,30 +71,48 @@ mkdir -p "$run"
 	[ -n "$tty" ] && stty size | sed 's/\(.*\) \(.*\)/KLP_ROWS=\1 KLP_COLUMNS=\2/'
 } >"$run/env"
 
-# The emulated time stamp counters are synchronized, which Linux does not detect. On a busy
-# machine the emulated timer may be too late for the check of its interrupt. Errors are shown
-# immediately. Other messages of the boot are left out, because the serial line is slow.
-# guest-init raises the level.
-append="console=ttyS0 loglevel=5 panic=-1 oops=panic root=hostfs rootfstype=9p"
-append+=" rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro"
-append+=" tsc=reliable no_timer_check watchdog_thresh=60 init=$VM/guest-init.sh KLP_RUN=$run $debug $KERNEL_ARGS"
+# The root is that of this system. If the programs of this system do not run in the guest, it is
+# another one, to which these directories are added.
+root=/ init=$VM/guest-init.sh shares=()
+if [ -n "$GUEST_ROOT" ]; then
+	"$VM/guest-root.sh" || exit
+	root=$GUEST_ROOT init=/guest-init.sh
+	case "$BUILD/" in
+	"$TOP"/*)	shares=("$TOP") ;;
+	*)		shares=("$TOP" "$BUILD") ;;
+	esac
+fi
+
+# Errors are shown immediately. Other messages of the boot are left out, because the serial line
+# is slow. guest-init raises the level.
+mount=trans=virtio,version=9p2000.L,msize=512000,cache=loose
+append="console=$CONSOLE loglevel=5 panic=-1 oops=panic root=hostfs rootfstype=9p"
+append+=" rootflags=$mount ro $BOOT_ARGS watchdog_thresh=60"
+append+=" init=$init KLP_RUN=$run $debug $KERNEL_ARGS"
+[ ${#shares[@]} -eq 0 ] || append+=" KLP_MOUNT=$mount KLP_SHARES=$(IFS=:; echo "${shares[*]}")"
 
 # No network, no display and no disks. The two network cards are connected only to each other.
 # Their driver is a module that only a test loads.
+share=readonly=on,multidevs=remap,security_model=none
+nine=virtio-9p-$TRANSPORT net=virtio-net-$TRANSPORT
+[ "$TRANSPORT" = ccw ] || net+=,romfile=
 # shellcheck disable=SC2054 # the commas belong to arguments of QEMU, here and below
 qemu=(
-	qemu-system-x86_64 -accel "$accel" -cpu max -smp "${SMP:-2}" -m "${MEM:-$memory}"
+	"${MACHINE[@]}" -accel "$accel" -smp "${SMP:-2}" -m "${MEM:-$memory}"
 	-nodefaults -no-user-config -display none -no-reboot
-	-kernel "$BZIMAGE" -append "$append"
-	-fsdev "local,id=root,path=/,readonly=on,multidevs=remap,security_model=none"
-	-device virtio-9p-pci,fsdev=root,mount_tag=hostfs
+	-kernel "$KIMAGE" -append "$append"
+	-fsdev "local,id=root,path=$root,$share" -device "$nine,fsdev=root,mount_tag=hostfs"
 	-chardev "file,id=console,path=$console" -serial chardev:console
-	-device virtio-serial-pci
+	-device "virtio-serial-$TRANSPORT"
 	-chardev "file,id=status,path=$run/status"
 	-device virtserialport,chardev=status,name=status
-	-netdev hubport,id=wire0,hubid=0 -device virtio-net-pci,netdev=wire0,romfile=
-	-netdev hubport,id=wire1,hubid=0 -device virtio-net-pci,netdev=wire1,romfile=
+	-netdev hubport,id=wire0,hubid=0 -device "$net,netdev=wire0"
+	-netdev hubport,id=wire1,hubid=0 -device "$net,netdev=wire1"
 )
+for ((i = 0; i < ${#shares[@]}; i++)); do
+	qemu+=(-fsdev "local,id=share$i,path=${shares[i]},$share")
+	qemu+=(-device "$nine,fsdev=share$i,mount_tag=share$i")
+done
 # shellcheck disable=SC2054
 [ -n "$count$warp" ] && qemu+=(-icount shift=0,sleep=off)
 if [ -n "$tty" ]; then

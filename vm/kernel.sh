@@ -1,14 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh [--stock]: combine stock and our tree in build/linux, configure, build bzImage and the
-# modules in build/kernel, and install the modules in build/root. With --stock build stock alone
-# in build/stock, for `make bench`. VARIANT: see common.sh.
+# kernel.sh [--stock | --tree]: combine stock and our tree in build/linux, configure, build the
+# image and the modules in build/kernel, and install the modules in build/root. With --stock build
+# stock alone in build/stock, for `make bench`. With --tree only update the source. ARCH, VARIANT:
+# see common.sh.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck source=vm/tree-files.sh
 . "$VM/tree-files.sh"
+# shellcheck source=vm/host-patches.sh
+. "$VM/host-patches.sh"
 
 stock=
 [ "$1" = --stock ] && stock=y
@@ -19,28 +22,27 @@ identity()
 {
 	cat "$BUILD/stock.id"
 	[ -e "$BUILD/stock.list" ] && sha256sum "$BUILD/stock.list"
-	gcc --version | head -n 1
+	"${CROSS}gcc" --version | head -n 1
 	if [ -n "$stock" ]; then
-		sha256sum "$VM"/config/base "$VM"/{kernel,overlay,common}.sh
+		sha256sum "$VM"/config/{base,"$KLP_ARCH"} "$VM"/{kernel,overlay,common,arch}.sh
 		return
 	fi
 	# Scripts and documentation are copied too, but are not built.
 	cd "$TOP" && our_files | grep -Ev '^(Documentation|tools)/' | xargs -r sha256sum
-	sha256sum vm/config/{base,ours} ${VARIANT:+"vm/config/$VARIANT"} \
-		vm/{kernel,overlay,tree-files,common}.sh
+	[ ${#patches[@]} -eq 0 ] || sha256sum "${patches[@]#"$TOP"/}"
+	sha256sum vm/config/{base,"$KLP_ARCH",ours} ${VARIANT:+"vm/config/$VARIANT"} \
+		vm/{kernel,overlay,tree-files,common,arch,host-patches}.sh
 }
 
-# wanted_options: print the options of the fragments, the last one first. Those of config/ours
-# need our Kconfig files.
+# wanted_options: print the options of the fragments. Those of config/ours need our Kconfig files.
 wanted_options()
 {
-	local fragments=("$VM/config/base")
+	local fragments=("$VM/config/base" "$VM/config/$KLP_ARCH")
 
 	grep -qs '^source.*lib/livepatch' "$LINUX/$REPLACED/Kconfig" &&
 		fragments+=("$VM/config/ours")
 	[ -z "$VARIANT" ] || fragments+=("$VM/config/$VARIANT")
-	sed '/^# CONFIG_/!{/^#/d}; /^$/d' "${fragments[@]}" |
-		tac | awk '{ match($0, /CONFIG_[A-Z0-9_]+/) } !seen[substr($0, RSTART, RLENGTH)]++'
+	merge_options "${fragments[@]}"
 }
 
 configure()
@@ -83,27 +85,65 @@ copy_stock()
 	cp -al "$SHARED" "$LINUX"
 	"$VM/overlay.sh" --stock "$LINUX" "$PRISTINE"
 }
-export -f copy_stock
-export SHARED=$LINUX BUILD VM PRISTINE
+
+# Create the tree of another architecture: stock, and the patches of the host. In the shared tree
+# a patch that changes files of all architectures would concern each of them.
+copy_arch()
+{
+	local verb path
+
+	rm -rf "$LINUX" "$LINUX.new"
+	cp -al "$SHARED" "$LINUX.new"
+	while read -r verb path; do
+		rm -f "$LINUX.new/$path"
+		[ "$verb" = patched ] || continue
+		mkdir -p "$LINUX.new/$(dirname "$path")"
+		cp "$AHOME/host/b/$path" "$LINUX.new/$path"
+	done <"$AHOME/host/plan"
+	mv "$LINUX.new" "$LINUX"
+}
+export -f copy_stock copy_arch
+export SHARED BUILD VM PRISTINE AHOME
+
+# arch_tree: update the tree of another architecture, if its inputs have changed
+arch_tree()
+{
+	local id
+
+	id=$(cat "$BUILD/stock.id" "$BUILD/stock.list" "${patches[@]}" /dev/null 2>/dev/null |
+		sha256sum)
+	[ ! -d "$LINUX" ] || [ "$id" != "$(cat "$AHOME/linux.id" 2>/dev/null)" ] || return 0
+	rm -rf "$AHOME/host" "$AHOME/linux.id"
+	mkdir -p "$AHOME/host"
+	stage_host "$AHOME/host" "$SHARED" "${patches[@]}" >"$AHOME/host/plan" ||
+		{ cat "$AHOME/host/plan"; exit 1; }
+	run_step copy-stock "copying stock" bash -ec copy_arch
+	echo "$id" >"$AHOME/linux.id"
+}
 
 "$VM/stock-source.sh" || exit
 lock_build
+mapfile -t patches < <(host_patches "$SRCARCH")
+check_host_paths "${patches[@]}"
 if [ -n "$stock" ]; then
 	[ ! -e "$PRISTINE/$MANIFEST" ] || die "the tree has our core in it already: $KSRC"
 	use_stock
-	mkdir -p "$BUILD/stock"
+	mkdir -p "$AHOME/stock"
 else
+	[ "$LINUX" = "$SHARED" ] || arch_tree
 	"$VM/overlay.sh" "$LINUX" "$PRISTINE" >"$LOG/overlay.log" ||
 		{ cat "$LOG/overlay.log"; exit 1; }
 fi
+[ "$1" != --tree ] || exit 0
 identity >"$STAMP.new"
-if cmp -s "$STAMP.new" "$STAMP" && [ -e "$BZIMAGE" ] && [ -d "$ROOT/lib/modules" ]; then
+if cmp -s "$STAMP.new" "$STAMP" && [ -e "$KIMAGE" ] && [ -d "$ROOT/lib/modules" ]; then
 	rm -f "$STAMP.new"
 	exit 0
 fi
 rm -f "$STAMP"
 [ -n "$stock" ] && run_step copy-stock "copying stock" bash -ec copy_stock
 configure
-run_step kernel "building the ${stock:+stock }${VARIANT:+$VARIANT }kernel" bash -c 'kmake bzImage modules'
+title="building the ${stock:+stock }${DEBIAN:+$KLP_ARCH }${VARIANT:+$VARIANT }kernel"
+run_step kernel "$title" bash -c "kmake $IMAGE_TARGET modules"
 run_step modules "installing modules" bash -ec install_modules
 mv "$STAMP.new" "$STAMP"

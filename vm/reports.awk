@@ -36,6 +36,13 @@ BEGIN {
 	what = what "|(kernel BUG at|Kernel panic|Call Trace:|general protection fault)"
 	what = what "|(double fault|stack segment|divide error|invalid opcode|int3):"
 	what = what "|(unable to handle|INFO: .*(stall|blocked for more than))"
+	# s390x, ppc64le, arm64
+	what = what "|Unable to handle kernel|Internal error: |Call trace:"
+	what = what "|(illegal operation|specification exception|addressing exception): "
+	what = what "|(protection exception|privileged operation|data exception): "
+	what = what "|Kernel stack overflow|Bad kernel stack pointer|Unrecoverable "
+	what = what "|(Bad mode in|SError Interrupt|Insufficient stack space)"
+	what = what "|Unhandled [^ ]* exception"
 	what = what "|INFO: (trying to register|lockdep is turned off|possible)"
 	what = what "|INFO: (suspicious|inconsistent|recoverable|NMI handler)"
 	what = what "|(possible (circular|recursive|irq)|inconsistent lock state|suspicious RCU)"

@@ -2,23 +2,30 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # series.sh: write the changes of integrate as patches for git am to OUT. vm/series.list assigns
-# files to patches. The base is KSRC or the package. Only the affected files are read.
+# files to patches. The base is KSRC or the package. Only the affected files are read. The patches
+# in patches/ of the architectures in WITH, or of that of the tree, follow unchanged.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck source=vm/tree-files.sh
 . "$VM/tree-files.sh"
+# shellcheck source=vm/host-patches.sh
+. "$VM/host-patches.sh"
 
 [ -n "$OUT" ] || die "where to?  make series OUT=DIR [KSRC=DIR]"
 compgen -G "$OUT/*.patch" >/dev/null && die "$OUT holds patches already"
 if [ -n "$KSRC" ]; then
 	[ -d "$KSRC" ] || die "KSRC=$KSRC is not a folder"
 	check_version "$KSRC"
-	stock=$KSRC
+	stock=$KSRC host=$KSRC
 else
 	"$VM/stock-source.sh" || exit
-	stock=$PRISTINE
+	stock=$PRISTINE host=$SHARED
 fi
+hosts=$(with_hosts "$host") || exit
+# shellcheck disable=SC2086 # a list of words
+mapfile -t patches < <(host_patches $hosts)
+check_host_paths "${patches[@]}"
 mkdir -p "$OUT" || exit
 
 work=$(mktemp -d)
@@ -30,9 +37,15 @@ for path in "${TREE_FILES[@]}" "${EDITED[@]}"; do
 	mkdir -p "$base/$(dirname "$path")"
 	cp -a "$stock/$path" "$base/$path"
 done
+for path in $(host_paths "${patches[@]}"); do
+	[ -e "$host/$path" ] || continue
+	mkdir -p "$base/$(dirname "$path")"
+	cp -a "$host/$path" "$base/$path"
+done
 cp -a "$base" "$repo"
 cp -a "$base" "$end"
 "$VM/overlay.sh" "$end" "$base" >"$work/plan" || die "$(cat "$work/plan")"
+apply_host "$base" "$end" "${patches[@]}" || die "a patch for ${hosts//$'\n'/ and } does not fit"
 [ -s "$work/plan" ] || die "$stock holds this tree already; the series is for a pristine one"
 
 git_in()
@@ -94,6 +107,9 @@ while IFS= read -r line; do
 done <"$VM/series.list"
 commit_step
 set +f
+for path in "${patches[@]}"; do
+	git_in am -q "$path" || die "$path cannot be committed"
+done
 
 if [ -s "$work/left" ]; then
 	echo "series: vm/series.list has no step for:"

@@ -20,5 +20,6 @@ mkdir -p "$tests/tools/testing"
 cp -a "$PRISTINE/tools/testing/selftests" "$tests/tools/testing/"
 export tests KOBJ
 run_step stock-build "building the stock tests" bash -c '
-	make -C "$tests/tools/testing/selftests/livepatch" KDIR="$KOBJ" CC="ccache gcc"'
+	make -C "$tests/tools/testing/selftests/livepatch" KDIR="$KOBJ" \
+		ARCH="$SRCARCH" CROSS_COMPILE="$CROSS" CC="ccache ${CROSS}gcc"'
 cp "$STAMP" "$stamp"

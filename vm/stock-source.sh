@@ -10,6 +10,7 @@
 # shellcheck source=vm/tree-files.sh
 . "$VM/tree-files.sh"
 
+LINUX=$SHARED
 TARBALL=/usr/src/linux-source-6.12.tar.xz
 ID=$BUILD/stock.id		# the stock source that build/linux was made from
 LIST=$BUILD/stock.list		# KSRC: every file with its size and time
@@ -36,9 +37,18 @@ save_pristine()
 
 start_over()
 {
-	rm -rf "$LINUX" "$LINUX.new" "$KOBJ" "$ROOT" "$ID" "$LIST" "$BUILD/lint" \
-		"$BUILD/stock" "$BUILD/stock-tests" "$BUILD/kernel.stamp"
-	(cd "$VM/config" && printf "$BUILD/%s\0" *) | xargs -0 rm -rf	# of each VARIANT
+	local dir
+
+	rm -rf "$LINUX" "$LINUX.new" "$ID" "$LIST" \
+		"$BUILD"/{kernel,root,kernel.stamp,lint,stock,stock-tests}
+	# Of each VARIANT and of each ARCH, of which the root of the guest stays.
+	for dir in "$VM"/config/*; do
+		dir=$BUILD/${dir##*/}
+		[ ! -d "$dir/guest-root" ] ||
+			dir=$(find "$dir" -mindepth 1 -maxdepth 1 ! -name 'guest-root*')
+		# shellcheck disable=SC2086 # a list of paths
+		rm -rf $dir
+	done
 	mkdir -p "$LINUX.new"
 }
 

@@ -39,7 +39,7 @@ own)
 	mkdir -p "$KHOME/tools"
 	mkdir -p "$LOG"
 	build_klpctl
-	ln -sf "$KLPCTL" "$KHOME/tools/klpctl"
+	[ -z "$KLPCTL" ] || ln -sf "$KLPCTL" "$KHOME/tools/klpctl"
 	build_stock_header || die "cannot build a livepatch against the header of stock"
 	for source in "$dir"/klp_*.c; do
 		[[ $source != */klp_util.c ]] || continue

@@ -8,6 +8,7 @@
 . "$(dirname "$0")/common.sh"
 
 suites=(own)
+[ "$TESTS" != all ] || TESTS=
 [ -n "$TESTS" ] || suites+=(stock)
 passed=0 failed=0 skipped=0
 worst=0
@@ -28,12 +29,21 @@ round()
 
 mkdir -p "$LOG"
 trap 'exit 130' INT TERM HUP
-round "preempt=voluntary"
-round "preempt=none" KERNEL_ARGS="$KERNEL_ARGS preempt=none"
-round "preempt=full" KERNEL_ARGS="$KERNEL_ARGS preempt=full"
-round "preempt=full, 4 processors, a kprobe on a patched function" SMP=4 BESIDE=kprobe \
-	KERNEL_ARGS="$KERNEL_ARGS preempt=full"
-round "preempt=voluntary, all functions traced" BESIDE=tracer
+if grep -q '^CONFIG_PREEMPT_DYNAMIC=y' "$KOBJ/.config"; then
+	round "preempt=voluntary"
+	round "preempt=none" KERNEL_ARGS="$KERNEL_ARGS preempt=none"
+	full=(KERNEL_ARGS="$KERNEL_ARGS preempt=full")
+	round "preempt=full" "${full[@]}"
+else
+	# Here the model is an option of the kernel.
+	round "CONFIG_PREEMPT_VOLUNTARY"
+	full=(VARIANT=preempt)
+	env "${full[@]}" "$VM/kernel.sh" || exit
+	round "CONFIG_PREEMPT" "${full[@]}"
+fi
+round "full preemption, 4 processors, a kprobe on a patched function" SMP=4 BESIDE=kprobe \
+	"${full[@]}"
+round "voluntary preemption, all functions traced" BESIDE=tracer
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$worst" -eq 0 ] && [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test.sh [own] [stock]: run the suites, one guest each, and print the sum of their results. TESTS
-# in the environment selects scripts of ours.
+# test.sh [own] [stock]: run the suites, by default both, one guest each, and print the sum of
+# their results. TESTS in the environment selects scripts of ours, and leaves out the suite of
+# stock. In the guest of another architecture, which is slower, some scripts of ours are the
+# default. TESTS=all selects everything.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -25,6 +27,13 @@ add()
 	[ -s "$LOG/$1.totals" ] && read -r p f s <"$LOG/$1.totals"
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
+
+if [ $# -eq 0 ]; then
+	[ -z "$DEBIAN" ] || : "${TESTS:=klp-kunit.sh klp-basic.sh}"
+	[ "$TESTS" != all ] || TESTS=
+	set -- own
+	[ -n "$TESTS" ] || set -- own stock
+fi
 
 mkdir -p "$LOG"
 rm -f "$LOG"/*.{totals,gcov}

@@ -12,6 +12,10 @@ REPLACED=kernel/livepatch
 # shellcheck disable=SC2034
 MANIFEST=.livepatch-core.sha256
 
+# What integrate has changed in files of the host for the architectures that its first line names.
+# shellcheck disable=SC2034
+HOST_DIFF=.livepatch-core.diff
+
 # Paths that are laid over: our files replace those of the same name, other files of stock stay.
 TREE_FILES=(
 	"$REPLACED"

@@ -27,9 +27,19 @@ MODULE_PARM_DESC(kthread_kicks, "number of calls for kernel threads");
 module_param_cb(task_kicks, &kicks_ops, &task_kicks, 0444);
 MODULE_PARM_DESC(task_kicks, "number of calls for other tasks");
 
+/* Return the first argument. On s390 regs_get_kernel_argument() needs a symbol that is not exported. */
+static void *first_argument(struct pt_regs *regs)
+{
+#ifdef CONFIG_S390
+	return (void *)regs->gprs[2];
+#else
+	return (void *)regs_get_kernel_argument(regs, 0);
+#endif
+}
+
 static int kick_pre_handler(struct kprobe *kp, struct pt_regs *regs)
 {
-	struct task_struct *task = (void *)regs_get_kernel_argument(regs, 0);
+	struct task_struct *task = first_argument(regs);
 
 	atomic_inc(task->flags & PF_KTHREAD ? &kthread_kicks : &task_kicks);
 	return 0;
