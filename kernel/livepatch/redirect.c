@@ -399,6 +399,16 @@ static unsigned int klp_find_culprit(unsigned long *ips, unsigned int nr)
 	return bad - 1;
 }
 
+/* Return the function to which @ops redirects calls. */
+static void *klp_handler_of(const struct ftrace_ops *ops)
+{
+#ifdef CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
+	if (ops->flags & FTRACE_OPS_FL_DIRECT)
+		return (void *)ops->direct_call;
+#endif
+	return ops->saved_func;
+}
+
 /* Return the function to which another user of ftrace redirects calls of @ip, or NULL. */
 static void *klp_find_other_handler(unsigned long ip)
 {
@@ -412,8 +422,7 @@ static void *klp_find_other_handler(unsigned long ip)
 		/* The last argument must not be NULL for an ops with FTRACE_OPS_FL_SAVE_REGS. */
 		if (!ftrace_ops_test(ops, ip, ops))
 			continue;
-		handler = ops->flags & FTRACE_OPS_FL_DIRECT ? (void *)ops->direct_call :
-			  ops->saved_func;
+		handler = klp_handler_of(ops);
 		break;
 	} while_for_each_ftrace_op(ops);
 	return handler;
