@@ -6,6 +6,7 @@
  */
 #include "test_klp.h"
 #include "gate.h"
+#include "target.h"
 #include <linux/ctype.h>
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -199,6 +200,24 @@ static int new_hold_tail(struct seq_file *m)
 	return hold_in_helper(m);
 }
 
+/*
+ * Continue in test_klp_chain, which has to be loaded. test_klp_chain_show() is compiled to a
+ * jump to test_klp_chain_top(), so that function returns to this one.
+ */
+static int new_hold_chain(struct seq_file *m)
+{
+	int (*show)(struct seq_file *m);
+	int ret;
+
+	show = symbol_get(test_klp_chain_show);
+	if (!show)
+		return -ENOENT;
+
+	ret = show(m);
+	symbol_put(test_klp_chain_show);
+	return ret;
+}
+
 static void new_nap(void)
 {
 	schedule_timeout_idle(1);
@@ -270,6 +289,9 @@ static const struct {
 		      .old_sympos = 2 } },
 	{ "hold", { .old_name = "test_klp_hold_wait", .new_func = new_hold } },
 	{ "hold_tail", { .old_name = "test_klp_hold_wait", .new_func = new_hold_tail } },
+	{ "hold_chain", { .old_name = "test_klp_hold_wait", .new_func = new_hold_chain } },
+	/* Without a replacement: only for stack_only. */
+	{ "hold_show", { .old_name = "hold_show" } },
 	{ "alias", { .old_name = "test_klp_target_alias", .new_func = new_value } },
 	{ "leaf", { .old_name = "test_klp_chain_leaf", .new_func = new_leaf } },
 	{ "middle", { .old_name = "test_klp_chain_middle", .new_func = new_middle } },

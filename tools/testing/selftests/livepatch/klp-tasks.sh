@@ -10,6 +10,7 @@
 
 P=test_klp_patch
 P2=test_klp_patch2
+P3=test_klp_patch3
 H=test_klp_hold
 C=test_klp_chain
 
@@ -91,6 +92,78 @@ t_asleep_below()
 	klp_release $P
 	expect_chain - - $P
 	klp_wait_gone $P
+}
+
+# The callee in which the task sleeps is patched already. An architecture may keep the return
+# address of such a callee in another place than the stack frame of its caller.
+t_asleep_below_patched()
+{
+	trap undo EXIT
+	klp_load $C
+	klp_enable $P objects=$C:middle
+	watch_tasks
+	klp_hold $P /proc/$C
+	klp_load $P2 objects=$C:top
+	expect_held $P2 "$KLP_HELD" 0 test_klp_chain_top
+	klp_release $P
+	expect_chain - $P $O
+	klp_wait_transition $P2
+
+	# The same when the caller is searched only.
+	klp_disable $P2
+	klp_unload $P2
+	klp_hold $P /proc/$C
+	klp_load $P2 objects=$C:leaf+~top
+	expect_held $P2 "$KLP_HELD" 0 test_klp_chain_top
+	klp_release $P
+	expect_chain - $P $O
+	klp_wait_transition $P2
+}
+
+# The task sleeps below two patched functions, one called by the other, and their caller changes.
+# The functions of $H and $C are called in one chain: hold_show(), new_hold_chain() of $P, and
+# new_top() of $P2.
+t_asleep_below_two()
+{
+	trap undo EXIT
+	klp_load $C
+	klp_load $H
+	klp_enable $P objects=$H:hold_chain
+	klp_enable $P2 objects=$C:top
+	watch_tasks
+	klp_hold $P2
+	klp_load $P3 objects=$C:leaf,$H:~hold_show
+	expect_held $P3 "$KLP_HELD" 0 hold_show
+	klp_set $KLP_SYSFS/$P3/enabled 0
+	klp_wait_gone $P3
+	klp_unload $P3
+
+	# Only the function between them changes.
+	klp_set "$EVENTS/trace" ''
+	klp_load $P3 objects=$H:hold
+	expect_held $P3 "$KLP_HELD" 0 test_klp_hold_wait
+	klp_release $P2
+	expect_chain - - $P2
+	klp_wait_transition $P3
+}
+
+# The task sleeps in a patched function that returns to a function of a livepatch which is being
+# disabled.
+t_asleep_above_module()
+{
+	trap undo EXIT
+	klp_load $C
+	klp_load $H
+	klp_enable $P objects=$H:hold_chain
+	klp_enable $P2 objects=$C:top
+	watch_tasks
+	klp_hold $P2
+	klp_set $KLP_SYSFS/$P/enabled 0
+	expect_held $P "$KLP_HELD" 1 test_klp_hold_wait
+	klp_release $P2
+	expect_chain - - $P2
+	klp_wait_gone $P
+	klp_unload $P
 }
 
 # stop_passes: keep the core from checking tasks. The pre_patch of $P for $T holds klp_mutex and
@@ -477,12 +550,15 @@ t_model_full()
 	try_model full
 }
 
-klp_setup $P $P2 $T $H $C
+klp_setup $P $P2 $P3 $T $H $C
 
 klp_main \
 	"asleep_in a task asleep in the function is not switched" \
 	"asleep_cold a task asleep in the cold part of the function is not switched" \
 	"asleep_below a task asleep in a callee of the function is not switched" \
+	"asleep_below_patched a task asleep in a patched callee of the function is not switched" \
+	"asleep_below_two a task asleep below two patched functions, whose caller changes" \
+	"asleep_above_module a task that returns from a patched function to a disabled livepatch" \
 	"asleep_joined a task asleep in the function of a module that has joined is not switched" \
 	"asleep_above a task asleep in a caller of the function is switched" \
 	"preempted_unpatching a task preempted in the handler is not switched, unpatching" \
