@@ -198,6 +198,31 @@ t_kprobe_first()
 	expect_versions "$CMDLINE" original
 }
 
+# expect_probed VERSION: check the version of the target, and that the kprobe is hit
+expect_probed()
+{
+	klp_set "$INSTANCE/trace" ''
+	klp_expect_line $T value "$1"
+	grep -q ' target: ' "$INSTANCE/trace" || klp_fail "the kprobe is not hit"
+}
+
+# A kprobe at the entry alone: its handler is called after that of the patch, and must not undo
+# it.
+t_kprobe_entry_first()
+{
+	trap undo EXIT
+	klp_load $T
+	instance probes
+	probe target "p:klp/target $T:test_klp_target_value" || klp_skip "no kprobe in $T"
+	expect_probed original
+	klp_enable $P objects=$T:value
+	expect_probed $P
+	klp_disable $P
+	expect_probed original
+	unprobe target
+	klp_expect_line $T value original
+}
+
 t_kprobe_later()
 {
 	trap undo EXIT
@@ -524,6 +549,7 @@ klp_main \
 	"tracer_later a patch, then all functions traced" \
 	"graph a task asleep under the function_graph tracer" \
 	"kprobe_first kprobes at entry, middle and return, then a patch" \
+	"kprobe_entry_first a kprobe at the entry, then a patch" \
 	"kprobe_later a patch, then kprobes at entry, middle and return" \
 	"kprobe_post_handler a kprobe with an IPMODIFY ops, and a patch: one excludes the other" \
 	"kretprobe_asleep a task asleep below a function with a kretprobe" \
