@@ -46,6 +46,7 @@ static struct table file;
 static struct elf64_shdr *sections;
 static unsigned int nr_sections, nr_old_sections;
 static struct table section_names;
+static size_t nr_symbols;
 
 static void show_help(void)
 {
@@ -53,7 +54,8 @@ static void show_help(void)
 	      "  -r FROM=TO  call the livepatch symbol FROM TO instead\n"
 	      "  -o OBJECT   put all klp relocations in sections of this object\n"
 	      "  -s NAME     call the sections of klp relocations NAME\n"
-	      "  -y OBJECT   let the last relocation of this object's sections refer to no symbol\n"
+	      "  -y OBJECT   let the last relocation of this object's sections refer to a symbol\n"
+	      "              past the last\n"
 	      "  -p OBJECT   let it be for a place beyond the end of the section it is for\n"
 	      "  -t OBJECT   let it be of a type that no architecture knows\n"
 	      "  -k OBJECT   do not have this object's sections kept in memory\n"
@@ -266,7 +268,7 @@ static void move_relas(const struct elf64_shdr *from, const char *object,
 		return;
 	rela = (struct elf64_rela *)(moved.data + moved.size) - 1;
 	if (without_symbol && !strcmp(object, without_symbol))
-		rela->r_info |= 0xffffffffULL << 32;
+		rela->r_info = (uint64_t)nr_symbols << 32 | (uint32_t)rela->r_info;
 	if (without_place && !strcmp(object, without_place))
 		rela->r_offset = sections[from->sh_info].sh_size;
 	if (without_type && !strcmp(object, without_type))
@@ -292,6 +294,7 @@ static void make_relas(void)
 
 	/* Which object each symbol belongs to; nothing for symbols that stay as they are. */
 	count = symtab->sh_size / sizeof(struct elf64_sym);
+	nr_symbols = count;
 	objects = calloc(count, sizeof(*objects));
 	if (!objects)
 		err(1, "calloc");
