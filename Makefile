@@ -83,6 +83,11 @@ fuzz: kernel ## hostile descriptions, modules and writes to sysfs, N=1000 of eac
 stock-test: kernel ## the livepatch selftests of stock, unmodified
 	@vm/test.sh stock
 
+.PHONY: stock-klpctl
+stock-klpctl: kernel ## klpctl on the kernel of stock, which is built first
+	@vm/kernel.sh --stock
+	@vm/klpctl-stock.sh
+
 .PHONY: coverage
 coverage: have-deps ## which lines of kernel/livepatch/ all these tests run, on a kernel that counts
 	@vm/coverage.sh

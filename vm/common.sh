@@ -198,6 +198,7 @@ build_klpctl()
 	[ -z "$DEBIAN" ] || return 0
 	[ "$VARIANT" != debug ] ||
 		flags=(CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined")
+	# shellcheck disable=SC2034 # used by those that source this file
 	KLPCTL=$KHOME/klpctl/klpctl
 	mkdir -p "$LOG"
 	make -s -C "$TOP/tools/livepatch" OUTPUT="$KHOME/klpctl" "${flags[@]}" \

@@ -1,13 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# stock-build.sh: compile the livepatch selftests of stock against our kernel. They are the
-# unchanged files of stock.
+# stock-build.sh [--stock]: compile the livepatch selftests of stock against our kernel, or against
+# that of stock. They are the unchanged files of stock.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
 tests=$KHOME/stock-tests
+if [ "$1" = --stock ]; then
+	use_stock
+	tests=$AHOME/stock/tests
+fi
 stamp=$tests/.stamp
 
 lock_build

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test-all.sh: run test.sh in each environment, and print the sum of all. TESTS in the environment
-# selects scripts of ours. The stock suite is left out then.
+# test-all.sh: run test.sh in each environment, then klpctl on the kernel of stock, and print the
+# sum of all. TESTS in the environment selects scripts of ours. The suite of stock and its kernel
+# are left out then.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -44,6 +45,14 @@ fi
 round "full preemption, 4 processors, a kprobe on a patched function" SMP=4 BESIDE=kprobe \
 	"${full[@]}"
 round "voluntary preemption, all functions traced" BESIDE=tracer
+if [ -z "$DEBIAN" ] && [ -z "$TESTS" ]; then
+	echo "# === klpctl on the kernel of stock"
+	p=0 f=1 s=0
+	"$VM/kernel.sh" --stock && "$VM/klpctl-stock.sh" | tee "$LOG/test-all.round"
+	[ "${PIPESTATUS[0]}" -eq 0 ] || worst=1
+	read -r p f s < <(awk -F '[ :]' '/^# Totals/ { print $5, $7, $13 }' "$LOG/test-all.round")
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$worst" -eq 0 ] && [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
