@@ -3,8 +3,8 @@
 #
 # guest-root.sh: create the root file system of a guest whose programs are not those of this
 # system, in build/ARCH/guest-root. Packages of Debian are unpacked, without running their scripts:
-# the architecture need not be emulated. MIRROR in the environment is a mirror of Debian, by default that
-# of this system.
+# the architecture need not be emulated. MIRROR in the environment is a mirror of Debian, by default
+# that of this system.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
