@@ -16,8 +16,13 @@
 #include <linux/moduleparam.h>
 #include <linux/string.h>
 
+#if defined(CONFIG_X86_64)
 #include <asm/ibt.h>
 #include <asm/nospec-branch.h>
+#elif defined(CONFIG_S390)
+#include <linux/stringify.h>
+#include <asm/asm-offsets.h>
+#endif
 
 static char *func = "cmdline_proc_show";
 module_param(func, charp, 0444);
@@ -63,6 +68,7 @@ asm("	.pushsection .text, \"ax\", @progbits\n"
 "	.type test_klp_direct_trampoline, @function\n"
 "	.globl test_klp_direct_trampoline\n"
 "test_klp_direct_trampoline:\n"
+#if defined(CONFIG_X86_64)
 	ASM_ENDBR
 "	pushq %rbp\n"
 "	movq %rsp, %rbp\n"
@@ -84,6 +90,20 @@ asm("	.pushsection .text, \"ax\", @progbits\n"
 "	popq %rax\n"
 "	popq %rbp\n"
 	ASM_RET
+#elif defined(CONFIG_S390)
+	/* r0 is the return address of the trampoline, r14 that of the function. */
+"	lgr	%r1, %r15\n"
+"	aghi	%r15, -(" __stringify(STACK_FRAME_OVERHEAD) " + 56)\n"
+"	stg	%r1, " __stringify(__SF_BACKCHAIN) "(%r15)\n"
+"	stmg	%r0, %r5, " __stringify(STACK_FRAME_OVERHEAD) "(%r15)\n"
+"	stg	%r14, " __stringify(STACK_FRAME_OVERHEAD) " + 48(%r15)\n"
+"	brasl	%r14, test_klp_direct_hit\n"
+"	lg	%r14, " __stringify(STACK_FRAME_OVERHEAD) " + 48(%r15)\n"
+"	lmg	%r0, %r5, " __stringify(STACK_FRAME_OVERHEAD) "(%r15)\n"
+"	aghi	%r15, " __stringify(STACK_FRAME_OVERHEAD) " + 56\n"
+"	lgr	%r1, %r0\n"
+"	br	%r1\n"
+#endif
 "	.size test_klp_direct_trampoline, . - test_klp_direct_trampoline\n"
 "	.popsection\n");
 

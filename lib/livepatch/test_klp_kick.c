@@ -27,7 +27,10 @@ MODULE_PARM_DESC(kthread_kicks, "number of calls for kernel threads");
 module_param_cb(task_kicks, &kicks_ops, &task_kicks, 0444);
 MODULE_PARM_DESC(task_kicks, "number of calls for other tasks");
 
-/* Return the first argument. On s390 regs_get_kernel_argument() needs a symbol that is not exported. */
+/*
+ * Return the first argument. On s390 regs_get_kernel_argument() needs a symbol that is not
+ * exported.
+ */
 static void *first_argument(struct pt_regs *regs)
 {
 #ifdef CONFIG_S390

@@ -394,7 +394,7 @@ static void adopt_state(void)
 		return;
 	}
 
-	state->data = prev ? prev->data + 1 : NULL + 1;
+	state->data = (void *)(prev ? (unsigned long)prev->data + 1 : 1);
 	if (prev)
 		pr_info("state %lu version %u after %u, owner %lu\n", state->id, state->version,
 			prev->version, (unsigned long)state->data);

@@ -22,7 +22,7 @@ static const struct kernel_param_ops address_ops = {
 module_param_cb(address, &address_ops, NULL, 0400);
 MODULE_PARM_DESC(address, "where the symbol of vmlinux was found");
 
-/* 0 while the target is not loaded: its relocations have been cleared. */
+/* 0 while the target is not loaded, on architectures that clear relocations. */
 static const void *address_in_target = &target_secret_ref;
 
 static int target_address_get(char *buf, const struct kernel_param *kp)

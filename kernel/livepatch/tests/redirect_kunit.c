@@ -66,9 +66,13 @@ static unsigned int slot_number(struct klp_redirect_batch *batch, unsigned long 
 	return hash >> batch->shift;
 }
 
+/* The start of the addresses, and a difference in their upper halves, which is 0 with 32 bits. */
+#define TEXT	(~0UL << 30)
+#define UPPER	((unsigned long)BIT_ULL(32))
+
 static unsigned long random_address(struct trial *trial)
 {
-	return 0xffffffffc0000000 + 16 * (random_below(&trial->rnd, 0x2000000) + 1);
+	return TEXT + 16 * (random_below(&trial->rnd, 0x2000000) + 1);
 }
 
 /* Return an address whose search starts at the slot of another address, or at the last slot. */
@@ -113,7 +117,7 @@ static void make_addresses(struct trial *trial)
 				ip = colliding_address(trial, i);
 				break;
 			default:
-				ip = i ? trial->plain[i - 1].ip - BIT(32) : random_address(trial);
+				ip = i ? trial->plain[i - 1].ip - UPPER : random_address(trial);
 				break;
 			}
 		} while (!address_is_new(trial, i, ip));
@@ -552,7 +556,7 @@ static void make_patch(struct scene *scene, unsigned int p)
 		klp_locate_func(func);
 		/* An object that the core has added contains only nops. */
 		func->nop = !obj->desc || !random_below(&scene->rnd, 4);
-		func->new_func = func->nop ? func->old_func : functions[i][p + 1];
+		func->new_func = func->nop ? func->old_func : (void *)functions[i][p + 1];
 		func->transition = func->nop || random_below(&scene->rnd, 2);
 		list_add_tail(&func->node, &obj->funcs);
 		obj->nr_funcs++;

@@ -18,7 +18,7 @@
 #define NR_THREADS	4
 
 /* A number of a variable that no patch uses. */
-#define ID(nr)		(0x6b756e6974000000 + (nr))
+#define ID(nr)		(~0UL / 3 + (nr))
 
 /**
  * struct plain_var - the expected state of a shadow variable

@@ -18,7 +18,7 @@
 /* --- tables ------------------------------------------------------------------------------- */
 
 /* Address of the text that contains the functions of a synthetic patch. */
-#define TEXT		0xffffffffc0100000
+#define TEXT		((~0UL << 30) + 0x100000)
 
 #define NR_OBJECTS	3
 
@@ -421,7 +421,7 @@ static void task_ended(struct kunit *test)
 	struct klp_stack_table *table;
 	struct sleeper *sleeper;
 	const char *name;
-	unsigned int i;
+	unsigned int __maybe_unused i;
 
 	need_reliable_stack(test);
 	sleeper = kunit_kzalloc(test, sizeof(*sleeper), GFP_KERNEL);

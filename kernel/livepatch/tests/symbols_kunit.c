@@ -394,7 +394,7 @@ static struct search *make_search(struct kunit *test, struct module *mod,
 		search->funcs[i].name = wanted[i].name;
 		search->funcs[i].sympos = wanted[i].sympos;
 		search->funcs[i].nop = wanted[i].nop;
-		search->funcs[i].new_func = wanted[i].nop ? NULL : klp_kunit_replacement;
+		search->funcs[i].new_func = wanted[i].nop ? NULL : (void *)klp_kunit_replacement;
 		INIT_LIST_HEAD(&search->funcs[i].parts);
 		search->by_name[i] = &search->funcs[i];
 		list_add_tail(&search->funcs[i].node, &obj->funcs);
@@ -426,7 +426,7 @@ static void check_search(struct kunit *test, struct module *mod, const struct wa
 	KUNIT_ASSERT_EQ(test, resolve(search), 0);
 	for (i = 0; i < nr; i++) {
 		const struct klp_rt_func *func = &search->funcs[i];
-		void *new_func = wanted[i].nop ? wanted[i].addr : klp_kunit_replacement;
+		void *new_func = wanted[i].nop ? wanted[i].addr : (void *)klp_kunit_replacement;
 
 		KUNIT_ASSERT_PTR_EQ(test, func->old_func, wanted[i].addr);
 		KUNIT_ASSERT_PTR_EQ(test, func->new_func, new_func);

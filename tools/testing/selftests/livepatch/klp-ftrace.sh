@@ -139,17 +139,30 @@ unprobe()
 	{ echo "-:klp/$1" >> "$KLP_TRACING/kprobe_events"; } || klp_fail "klp/$1 cannot be removed"
 }
 
+# call_offset FUNCTION: print the offset of the call of ftrace in a function of vmlinux
+call_offset()
+{
+	local at start
+
+	at=$(sed -n "s/^\([0-9a-f]*\) $1$/\1/p" "$KLP_TRACING/available_filter_functions_addrs")
+	start=$(sed -n "s/^\([0-9a-f]*\) [tT] $1$/\1/p" /proc/kallsyms)
+	[ -n "$at" ] && [ -n "$start" ] || klp_fail "ftrace has no address of $1"
+	echo $((0x$at - 0x$start))
+}
+
 # probe_all: set probes at the entry of the function of vmlinux and that of the target, in the
 # middle of the first one, and at their returns
 probe_all()
 {
-	local offset
+	local offset start
 
 	probe entry "p:klp/entry cmdline_proc_show" || klp_fail "no kprobe at the entry"
 	probe target "p:klp/target $T:test_klp_target_value" || klp_fail "no kprobe in $T"
 	probe back "r:klp/back cmdline_proc_show" || klp_fail "no kretprobe"
-	# The first instruction behind the call of ftrace.
-	for ((offset = 6; offset < 30; offset++)); do
+	# The first instruction behind the call of ftrace, which need not be at the entry. ftrace
+	# and the architecture refuse a probe within an instruction.
+	start=$(call_offset cmdline_proc_show)
+	for ((offset = start + 1; offset < start + 30; offset++)); do
 		probe middle "p:klp/middle cmdline_proc_show+$offset" && return
 	done
 	klp_fail "no kprobe in the middle of cmdline_proc_show"
@@ -279,7 +292,11 @@ t_kretprobe_asleep()
 	probe back "r:klp/back $C:test_klp_chain_middle" || klp_skip "no kretprobe"
 	klp_hold $C /proc/$C
 	klp_load $P objects=$C:top
-	expect_held $P "$KLP_HELD" 0 test_klp_chain_top
+	case $(uname -m) in
+	# Its unwinder does not return from the trampoline of a kretprobe.
+	ppc*)	expect_held $P "$KLP_HELD" 0 - unreliable ;;
+	*)	expect_held $P "$KLP_HELD" 0 test_klp_chain_top ;;
+	esac
 	klp_release $C
 	klp_wait_transition $P
 	klp_expect_file /proc/$C "top: $P"
@@ -501,21 +518,25 @@ late_trampolines()
 		"$KLP_TRACING/enabled_functions" | sort -u | wc -l
 }
 
-# Modules that are loaded after the patch share a registration, and are unloaded one by one.
+# Modules that are loaded after the patch share a registration, and are unloaded one by one. Only
+# some architectures have trampolines of their own for an ops.
 t_late_modules()
 {
+	local count=0
+
+	! grep -q ' T arch_ftrace_update_trampoline$' /proc/kallsyms || count=1
 	klp_enable $P objects=$T:value,$H:hold,$C:leaf
 	klp_load $T
 	klp_load $H
 	klp_load $C
 	klp_expect "the functions that are redirected" \
 		"test_klp_chain_leaf test_klp_hold_wait test_klp_target_value" "$(klp_redirected)"
-	klp_expect "the number of their trampolines" 1 "$(late_trampolines)"
+	klp_expect "the number of their trampolines" $count "$(late_trampolines)"
 	klp_unload $H
 	klp_expect "the functions that are redirected without $H" \
 		"test_klp_chain_leaf test_klp_target_value" "$(klp_redirected)"
 	klp_load $H
-	klp_expect "the number of trampolines with $H again" 1 "$(late_trampolines)"
+	klp_expect "the number of trampolines with $H again" $count "$(late_trampolines)"
 	klp_expect_file /proc/$H $P
 	klp_disable $P
 	klp_expect "the functions that are redirected in the end" "" "$(klp_redirected)"

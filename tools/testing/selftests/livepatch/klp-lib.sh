@@ -171,6 +171,13 @@ klp_expect_line()
 	klp_expect "line '$2' of /proc/$1" "$3" "$text"
 }
 
+# klp_expect_cleared FILE: check that the address in the file, which a relocation has written, is
+# 0 again. Only architectures that refuse to overwrite another value clear relocations.
+klp_expect_cleared()
+{
+	! grep -q ' T clear_relocate_add$' /proc/kallsyms || klp_expect_file "$1" 0
+}
+
 # klp_write FILE TEXT: write, and print the name of the error if there is one
 klp_write()
 {
@@ -530,9 +537,9 @@ klp_check_complaints()
 	klp_fetch_log
 	log=$(sed '/^BUG: KCSAN: /,/^=\{60\}/d' "$KLP_TMP/log-of-test")
 	case $log in
-	*WARNING:* | *BUG:* | *'Call Trace:'* | *Oops*)
+	*WARNING:* | *BUG:* | *'Call '[Tt]'race:'* | *Oops*)
 		klp_fail "the kernel complains:" "$(grep -A9 -e WARNING: -e BUG: \
-			-e 'Call Trace:' -e Oops <<< "$log")"
+			-e 'Call [Tt]race:' -e Oops <<< "$log")"
 		;;
 	esac
 }

@@ -436,7 +436,7 @@ t_relocated()
 	klp_disable_persistent $R
 
 	klp_unload $T
-	klp_expect_file "$(klp_param $R target_address)" 0
+	klp_expect_cleared "$(klp_param $R target_address)"
 	klp_load $T2
 	klp_load $T secret=5
 	klp_enable_again $R

@@ -109,7 +109,7 @@ t_rela_later()
 			"$(sed -n "s/^0*\([0-9a-f]*\) .*\<test_klp_target_secret\s.*/\1/p" \
 			/proc/kallsyms)" "$(< "$(klp_param $R target_address)")"
 		klp_unload $T
-		klp_expect_file "$(klp_param $R target_address)" 0
+		klp_expect_cleared "$(klp_param $R target_address)"
 	done
 }
 
@@ -146,7 +146,8 @@ t_rela_position()
 	klp_mkrela -r ".klp.sym.vmlinux.linux_proc_banner,0=.klp.sym.vmlinux.$symbol,2" \
 		"${KLP_KO[$R]}" "$KLP_TMP/$R.ko"
 	klp_load "$KLP_TMP/$R.ko"
-	klp_expect "address of the second $symbol" "${address##0}" "$(< "$(klp_param $R address)")"
+	klp_expect "address of the second $symbol" "$(sed 's/^0*//' <<< "$address")" \
+		"$(< "$(klp_param $R address)")"
 }
 
 # --- invalid relocations --------------------------------------------------------------------------
@@ -196,7 +197,8 @@ t_rela_symbol_prefix()
 
 t_rela_symbol_unmarked()
 {
-	rela_refused "symbol $COMMAND_LINE is not marked as a livepatch symbol" -u
+	rela_refused "symbol $COMMAND_LINE is not marked as a livepatch symbol" \
+		-u "$COMMAND_LINE"
 }
 
 t_rela_symbol_missing()
@@ -215,7 +217,7 @@ t_rela_vmlinux_in_target()
 {
 	klp_load $T
 	rela_refused "invalid access to vmlinux symbol 'saved_command_line' from module-specific\
- livepatch relocation section" -o $T
+ livepatch relocation section" -o "$COMMAND_LINE=$T"
 }
 
 t_rela_target_symbol_name()

@@ -118,9 +118,12 @@ t_tcp_replace()
 # challenge FIRST OTHERS: send SYNs. Sets FIRST and OTHERS to the numbers of ACKs
 challenge()
 {
-	local said
+	local said rc=0
 
-	said=$("$KLP_TOOL" "$@" 2>&1) || klp_fail "$said"
+	said=$("$KLP_TOOL" "$@" 2>&1) || rc=$?
+	# QEMU 7.2 calculates some checksums wrong on s390x.
+	[ "$rc $(uname -m)" != "3 s390x" ] || klp_skip "$said"
+	[ $rc -eq 0 ] || klp_fail "$said"
 	read -r FIRST OTHERS <<< "$said"
 }
 

@@ -47,10 +47,25 @@ instance()
 	mkdir "$INSTANCE" 2>/dev/null || klp_skip "ftrace has no instances here"
 }
 
+# built_in_model: print the preemption model of a kernel without CONFIG_PREEMPT_DYNAMIC, nothing if
+# it is not known
+built_in_model()
+{
+	case " $(uname -v) " in
+	*' PREEMPT '*)		echo full ;;
+	*' PREEMPT_RT '*)	;;
+	*)	zcat /proc/config.gz 2>/dev/null |
+			sed -n 's/^CONFIG_PREEMPT_\(NONE\|VOLUNTARY\)=y$/\L\1/p' ;;
+	esac
+}
+
 # set_model MODEL: set the preemption model until the end of the test
 set_model()
 {
-	[ -w $SCHED/preempt ] || klp_skip "no $SCHED/preempt: CONFIG_PREEMPT_DYNAMIC=y is needed"
+	if [ ! -w $SCHED/preempt ]; then
+		[ "$(built_in_model)" != "$1" ] || return 0
+		klp_skip "no $SCHED/preempt, and the model is not $1: CONFIG_PREEMPT_DYNAMIC=y"
+	fi
 	[ -n "$MODEL" ] || MODEL=$(sed 's/.*(\(.*\)).*/\1/' $SCHED/preempt)
 	klp_set $SCHED/preempt "$1"
 }
@@ -104,15 +119,17 @@ only_unswitched()
 	[ "$(unswitched "$1")" = "$2" ]
 }
 
-# expect_held PATCH PID STATE FUNCTION: check that all other tasks are switched, and that this one
-# is not, at any check, because it is in that function
+# expect_held PATCH PID STATE FUNCTION [REASON]: check that all other tasks are switched, and that
+# this one is not, at any check, because it sleeps in that function, or for another reason
 expect_held()
 {
+	local fate="${5:-sleeping} $4"
+
 	klp_until "a pass has looked at task $2" met_with 1 "$2"
-	klp_expect "what happened to the task" "sleeping $4" "$(fates "$2" | sort -u)"
+	klp_expect "what happened to the task" "$fate" "$(fates "$2" | sort -u)"
 	klp_until "only task $2 is left" only_unswitched "$3" "$2"
 	klp_until "more passes have looked at task $2" met_with 4 "$2"
-	klp_expect "what happened to the task" "sleeping $4" "$(fates "$2" | sort -u)"
+	klp_expect "what happened to the task" "$fate" "$(fates "$2" | sort -u)"
 	klp_expect_file "/proc/$2/patch_state" "$3"
 	klp_expect_file "$KLP_SYSFS/$1/transition" 1
 }

@@ -22,6 +22,10 @@
 #include <unistd.h>
 
 #define MAX_OTHERS	64
+
+/* The exit status if the kernel finds the checksums of the SYNs wrong. */
+#define DROPPED		3
+
 #define SPACE		"\n "
 
 struct connection {
@@ -30,24 +34,36 @@ struct connection {
 	struct sockaddr_in from;
 };
 
-/* Return a counter from the second line "TcpExt:". The names are in the first one. */
-static unsigned long counter(const char *wanted)
+/* Return a counter from the second line with this prefix. The names are in the first one. */
+static unsigned long counter_in(const char *path, const char *prefix, const char *wanted)
 {
 	static char names[1 << 16], values[1 << 16];
 	char *name, *value, *names_left = names, *values_left = values;
-	FILE *file = fopen("/proc/net/netstat", "r");
+	FILE *file = fopen(path, "r");
 
 	if (!file)
-		err(1, "/proc/net/netstat");
-	if (!fgets(names, sizeof(names), file) || !fgets(values, sizeof(values), file))
-		err(1, "/proc/net/netstat");
+		err(1, "%s", path);
+	do {
+		if (!fgets(names, sizeof(names), file) || !fgets(values, sizeof(values), file))
+			errx(1, "%s has no %s", path, prefix);
+	} while (strncmp(names, prefix, strlen(prefix)));
 	fclose(file);
 
 	while ((name = strsep(&names_left, SPACE)) && (value = strsep(&values_left, SPACE))) {
 		if (!strcmp(name, wanted))
 			return strtoul(value, NULL, 10);
 	}
-	errx(1, "/proc/net/netstat has no %s", wanted);
+	errx(1, "%s has no %s", path, wanted);
+}
+
+static unsigned long counter(const char *wanted)
+{
+	return counter_in("/proc/net/netstat", "TcpExt:", wanted);
+}
+
+static unsigned long wrong_checksums(void)
+{
+	return counter_in("/proc/net/snmp", "Tcp:", "InCsumErrors");
 }
 
 static void open_connection(struct connection *con, int listener, struct sockaddr_in *to)
@@ -104,11 +120,13 @@ static void send_syn(int raw, const struct connection *con, const struct sockadd
 		err(1, "sendto");
 }
 
-static void wait_for_syns(unsigned long wanted)
+static void wait_for_syns(unsigned long wanted, unsigned long wrong)
 {
 	int tries;
 
 	for (tries = 0; counter("TCPSYNChallenge") < wanted; tries++) {
+		if (wrong_checksums() != wrong)
+			errx(DROPPED, "the kernel has dropped SYNs because of their checksums");
 		if (tries == 5000)
 			errx(1, "the kernel has not seen the SYNs");
 		usleep(1000);
@@ -124,7 +142,7 @@ int main(int argc, char **argv)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	static struct connection cons[1 + MAX_OTHERS];
-	unsigned long syns, before, between, after;
+	unsigned long syns, before, between, after, wrong;
 	socklen_t len = sizeof(to);
 	int first, others, listener, raw, i;
 
@@ -146,15 +164,16 @@ int main(int argc, char **argv)
 	for (i = 0; i <= others; i++)
 		open_connection(&cons[i], listener, &to);
 
+	wrong = wrong_checksums();
 	syns = counter("TCPSYNChallenge");
 	before = counter("TCPChallengeACK");
 	for (i = 0; i < first; i++)
 		send_syn(raw, &cons[0], &to);
-	wait_for_syns(syns + first);
+	wait_for_syns(syns + first, wrong);
 	between = counter("TCPChallengeACK");
 	for (i = 1; i <= others; i++)
 		send_syn(raw, &cons[i], &to);
-	wait_for_syns(syns + first + others);
+	wait_for_syns(syns + first + others, wrong);
 	after = counter("TCPChallengeACK");
 
 	printf("%lu %lu\n", between - before, after - between);

@@ -25,11 +25,19 @@
 #define LOOK_FOR	60
 #define KEEP_FOR	120
 
-/* Lets an emulator with one thread run the other CPU. */
+/*
+ * Let an emulator with one thread run the other CPU. Where no instruction does this, the emulator
+ * switches CPUs by time.
+ */
 static void relax(void)
 {
-#ifdef __x86_64__
+#if defined(__x86_64__)
 	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	asm volatile("yield");
+#elif defined(__powerpc__)
+	/* Low and then medium priority of the hardware thread. */
+	asm volatile("or 1,1,1; or 2,2,2");
 #endif
 }
 

@@ -7,9 +7,8 @@
  * Documentation/livepatch/module-elf-format.rst.  The options make mistakes on purpose, for the
  * tests of what the kernel says to them.
  *
- * All that is new goes to the end of the file, and nothing that was there is moved; relocations
- * that have moved away leave R_X86_64_NONE (which is 0 on every architecture) behind.  A string
- * table that grows is written anew.
+ * Additions are written to the end of the file, and so is a string table that grows. Relocations
+ * that remain move up: some architectures refuse the type 0 that an empty entry would have.
  */
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -34,13 +33,13 @@ struct table {
 };
 
 /* Options, see show_help(). */
-static const char *section_object;
+static const char *section_object, *section_symbol;
 static const char *section_name;
 static const char *rename_from, *rename_to;
 static const char *module_name;
 static const char *without_symbol, *without_place, *without_type;
 static const char *not_kept;
-static bool unmarked;
+static const char *unmarked;
 
 static struct table file;
 static struct elf64_shdr *sections;
@@ -52,14 +51,15 @@ static void show_help(void)
 {
 	fputs("usage: klp_mkrela [options] IN.ko OUT.ko\n"
 	      "  -r FROM=TO  call the livepatch symbol FROM TO instead\n"
-	      "  -o OBJECT   put all klp relocations in sections of this object\n"
+	      "  -o SYMBOL=OBJECT  put klp relocations that use this livepatch symbol in sections\n"
+	      "              of this object\n"
 	      "  -s NAME     call the sections of klp relocations NAME\n"
 	      "  -y OBJECT   let the last relocation of this object's sections refer to a symbol\n"
 	      "              past the last\n"
 	      "  -p OBJECT   let it be for a place beyond the end of the section it is for\n"
 	      "  -t OBJECT   let it be of a type that no architecture knows\n"
 	      "  -k OBJECT   do not have this object's sections kept in memory\n"
-	      "  -u          leave the symbols undefined: do not mark them as livepatch symbols\n"
+	      "  -u SYMBOL   leave it undefined: do not mark it as a livepatch symbol\n"
 	      "  -m NAME     call the module NAME; make no klp relocations\n", stderr);
 	exit(2);
 }
@@ -218,8 +218,10 @@ static bool convert_symbol(struct elf64_sym *symbol, struct table *strings, char
 		snprintf(text, sizeof(text), "%s", rename_to);
 
 	symbol->st_name = grow_strings(strings, text);
-	if (!unmarked)
+	if (!unmarked || strcmp(text, unmarked))
 		symbol->st_shndx = SHN_LIVEPATCH;
+	if (section_symbol && !strcmp(text, section_symbol))
+		snprintf(object, MAX_OBJECT_NAME, "%s", section_object);
 
 	return true;
 }
@@ -247,25 +249,25 @@ static void add_section(const char *object, const struct elf64_shdr *from,
 	section->sh_size = relas->size;
 }
 
-/* Moves what refers to symbols of one object out of one section of relocations. */
-static void move_relas(const struct elf64_shdr *from, const char *object,
+/* Move relocations that use symbols of one object from a section to a new one. */
+static void move_relas(struct elf64_shdr *from, const char *object,
 		       char (*objects)[MAX_OBJECT_NAME])
 {
-	size_t i, count = from->sh_size / sizeof(struct elf64_rela);
+	struct elf64_rela *relas = (struct elf64_rela *)(file.data + from->sh_offset);
+	size_t i, left = 0, count = from->sh_size / sizeof(*relas);
 	struct table moved = { 0 };
 	struct elf64_rela *rela;
 
 	for (i = 0; i < count; i++) {
-		rela = (struct elf64_rela *)(file.data + from->sh_offset) + i;
-		if (strcmp(objects[ELF64_R_SYM(rela->r_info)], object))
-			continue;
-
-		grow(&moved, rela, sizeof(*rela));
-		memset(rela, 0, sizeof(*rela));
+		if (strcmp(objects[ELF64_R_SYM(relas[i].r_info)], object))
+			relas[left++] = relas[i];
+		else
+			grow(&moved, &relas[i], sizeof(*relas));
 	}
 
 	if (!moved.size)
 		return;
+	from->sh_size = left * sizeof(*relas);
 	rela = (struct elf64_rela *)(moved.data + moved.size) - 1;
 	if (without_symbol && !strcmp(object, without_symbol))
 		rela->r_info = (uint64_t)nr_symbols << 32 | (uint32_t)rela->r_info;
@@ -304,8 +306,6 @@ static void make_relas(void)
 		if (!convert_symbol(symbol, &strings, objects[j]))
 			continue;
 		any = true;
-		if (section_object)
-			snprintf(objects[j], sizeof(objects[j]), "%s", section_object);
 	}
 	if (!any)
 		errx(1, "there is no symbol " REF_PREFIX "...");
@@ -329,7 +329,7 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "r:o:s:y:p:t:k:um:")) != -1) {
+	while ((option = getopt(argc, argv, "r:o:s:y:p:t:k:u:m:")) != -1) {
 		switch (option) {
 		case 'r':
 			rename_from = strtok(optarg, "=");
@@ -338,7 +338,10 @@ int main(int argc, char **argv)
 				show_help();
 			break;
 		case 'o':
-			section_object = optarg;
+			section_symbol = strtok(optarg, "=");
+			section_object = strtok(NULL, "");
+			if (!section_symbol || !section_object)
+				show_help();
 			break;
 		case 's':
 			section_name = optarg;
@@ -356,7 +359,7 @@ int main(int argc, char **argv)
 			not_kept = optarg;
 			break;
 		case 'u':
-			unmarked = true;
+			unmarked = optarg;
 			break;
 		case 'm':
 			module_name = optarg;
