@@ -111,11 +111,11 @@ run_shellcheck()
 	(cd "$TOP" && xargs -r shellcheck -x -P vm <<<"$scripts")
 }
 
-# The format of Documentation/ABI has no comments.
+# The format of Documentation/ABI has no comments. A patch has the licence of the files it changes.
 run_spdx()
 {
 	cd "$TOP" && git ls-files -co --exclude-standard |
-		grep -v -e '^COPYING$' -e '^Documentation/ABI/' |
+		grep -v -e '^COPYING$' -e '^Documentation/ABI/' -e '^patches/.*\.patch$' |
 		while read -r path; do
 			[ -e "$path" ] || continue
 			head -n 4 "$path" | grep -q 'SPDX-License-Identifier: GPL-2.0' ||
