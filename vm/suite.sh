@@ -81,6 +81,9 @@ idle=$(idle_option) patience=''
 case "$VARIANT" in
 ?*)	limit=$((3 * limit)) each=$((3 * each)) ;;
 esac
+case "$DEBIAN" in
+?*)	limit=$((3 * limit)) each=$((3 * each)) ;;
+esac
 command="[ \$(nproc) = ${SMP:-2} ] || { echo '# not ${SMP:-2} processors'; exit 1; }; "
 command+="BESIDE='$BESIDE' KLP_TOOLS=$KHOME/tools KLP_TIMEOUT=$patience "
 command+="$VM/run-scripts.sh $options $each $dir $*"
