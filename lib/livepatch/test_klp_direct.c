@@ -103,6 +103,32 @@ asm("	.pushsection .text, \"ax\", @progbits\n"
 "	aghi	%r15, " __stringify(STACK_FRAME_OVERHEAD) " + 56\n"
 "	lgr	%r1, %r0\n"
 "	br	%r1\n"
+#elif defined(CONFIG_ARM64)
+	/*
+	 * x30 is the return address of the trampoline, x9 that of the function. One frame record
+	 * for each, so that a stack trace has both.
+	 */
+"	hint	34\n"		/* BTI C */
+"	stp	x29, x9, [sp, #-16]!\n"
+"	mov	x29, sp\n"
+"	stp	x29, x30, [sp, #-16]!\n"
+"	mov	x29, sp\n"
+"	sub	sp, sp, #80\n"
+"	stp	x0, x1, [sp]\n"
+"	stp	x2, x3, [sp, #16]\n"
+"	stp	x4, x5, [sp, #32]\n"
+"	stp	x6, x7, [sp, #48]\n"
+"	str	x8, [sp, #64]\n"
+"	bl	test_klp_direct_hit\n"
+"	ldp	x0, x1, [sp]\n"
+"	ldp	x2, x3, [sp, #16]\n"
+"	ldp	x4, x5, [sp, #32]\n"
+"	ldp	x6, x7, [sp, #48]\n"
+"	ldr	x8, [sp, #64]\n"
+"	add	sp, sp, #80\n"
+"	ldp	x29, x9, [sp], #16\n"
+"	ldp	x29, x30, [sp], #16\n"
+"	ret	x9\n"
 #endif
 "	.size test_klp_direct_trampoline, . - test_klp_direct_trampoline\n"
 "	.popsection\n");
