@@ -255,6 +255,8 @@ t_kprobe_later()
 
 t_kprobe_post_handler()
 {
+	KLP_KO[$K]=$(klp_find_module $K)
+	[ -f "${KLP_KO[$K]}" ] || klp_skip "no module $K: kprobes do not use ftrace here"
 	# On a function without another probe: otherwise it would share that probe, without its
 	# own ops.
 	klp_load $K func=version_proc_show
@@ -562,7 +564,7 @@ t_late_reloads()
 	klp_disable $P
 }
 
-klp_setup $P $P2 $T $H $C $K
+klp_setup $P $P2 $T $H $C
 KLP_KO[$D]=$(klp_find_module $D)
 
 klp_main \
