@@ -513,10 +513,11 @@ t_direct_and_tracer()
 
 # --- modules that are loaded later ---------------------------------------------------------------
 
-# late_trampolines: print the trampolines of the functions of T and H
+# late_trampolines: print the number of trampolines of the functions of T and H, or of ftrace_ops on
+# architectures where the function refers to one
 late_trampolines()
 {
-	sed -n 's/^test_klp_[a-z_]* .* I .*tramp: \(0x[0-9a-f]*\).*klp_redirect.*/\1/p' \
+	sed -nE 's/^test_klp_[a-z_]* .* I .*(tramp|ops): (0x[0-9a-f]*).*klp_redirect.*/\2/p' \
 		"$KLP_TRACING/enabled_functions" | sort -u | wc -l
 }
 

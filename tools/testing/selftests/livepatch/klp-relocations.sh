@@ -106,7 +106,7 @@ t_rela_later()
 		klp_load $T secret=$round
 		expect_line value "$round, twice $((2 * round))"
 		klp_expect "the address in data" \
-			"$(sed -n "s/^0*\([0-9a-f]*\) .*\<test_klp_target_secret\s.*/\1/p" \
+			"$(sed -n "s/^0*\([0-9a-f]*\) .*\<test_klp_target_secret\s\[$T\]/\1/p" \
 			/proc/kallsyms)" "$(< "$(klp_param $R target_address)")"
 		klp_unload $T
 		klp_expect_cleared "$(klp_param $R target_address)"
