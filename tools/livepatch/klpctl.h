@@ -167,6 +167,7 @@ const char *errno_text(int error);
 const char *age_text(long seconds);
 bool is_livepatch_module(const char *name);
 void normalize_name(char *name);
+bool accept_patch_name(char *name);
 
 /* output.c */
 enum color { PLAIN, GREEN, YELLOW, RED };

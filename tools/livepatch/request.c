@@ -143,7 +143,8 @@ static int change(char *name, long target)
 {
 	int code;
 
-	normalize_name(name);
+	if (!accept_patch_name(name))
+		return FAILED;
 	code = write_request(name, "enabled", target ? "1" : "0");
 	if (code != DONE)
 		return code;
@@ -167,7 +168,8 @@ int cmd_disable(char **args)
 /* Read a patch that must be in transition. Print the reason if it is not. */
 static bool read_transition(char *name, long *enabled)
 {
-	normalize_name(name);
+	if (!accept_patch_name(name))
+		return false;
 	*enabled = read_number(in_root(SYSFS "/%s/enabled", name));
 	if (*enabled == UNKNOWN) {
 		warnx("there is no livepatch '%s' in sysfs", name);

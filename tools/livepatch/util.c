@@ -218,3 +218,16 @@ void normalize_name(char *name)
 			*name = '_';
 	}
 }
+
+/*
+ * Normalize the name of a patch that a file will be written for. Refuse a name that leads out of
+ * the directory of the livepatches: the caller would write to a file of something else.
+ */
+bool accept_patch_name(char *name)
+{
+	normalize_name(name);
+	if (*name && *name != '.' && !strchr(name, '/'))
+		return true;
+	warnx("there is no livepatch '%s'", name);
+	return false;
+}

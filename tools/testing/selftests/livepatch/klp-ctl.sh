@@ -74,6 +74,26 @@ t_usage()
 	ctl $DONE --version
 }
 
+# A name that is a path must not lead to a file of something else.
+t_names()
+{
+	local command long
+
+	mkdir "$KLP_TMP/other"
+	echo 1 | tee "$KLP_TMP/other/enabled" > "$KLP_TMP/other/transition"
+	for command in disable reverse force; do
+		ctl $FAILED $command "../../..$KLP_TMP/other" --no-wait
+		says "there is no livepatch"
+	done
+	klp_expect_file "$KLP_TMP/other/enabled" 1
+	long=$(printf 'x%.0s' {1..5000})
+	for command in disable enable reverse force status wait blockers unload load uninstall; do
+		ctl $FAILED $command ""
+		ctl $FAILED $command ..
+		ctl $FAILED $command "$long"
+	done
+}
+
 t_status()
 {
 	ctl $DONE
@@ -403,6 +423,7 @@ klp_setup $P $P2 test_klp_patch3 $T $H
 
 klp_main \
 	"usage wrong arguments, help" \
+	"names that are empty, paths, or too long" \
 	"status all patches, and one" \
 	"load a module is loaded and unloaded" \
 	"load_refused the errno and the reason in the log are shown" \
