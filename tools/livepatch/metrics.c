@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -211,7 +212,7 @@ static void print_held(FILE *file, const struct patches *patches)
 	free_held(&held);
 }
 
-static bool print_metrics(FILE *file)
+static void print_metrics(FILE *file)
 {
 	struct patches patches;
 	size_t i;
@@ -223,32 +224,73 @@ static bool print_metrics(FILE *file)
 		print_gauge(file, &patches, i);
 	print_held(file, &patches);
 	free_patches(&patches);
-	return !fflush(file) && !ferror(file);
+}
+
+static bool write_all(int fd, const char *text, size_t size)
+{
+	ssize_t n;
+
+	while (size) {
+		n = write(fd, text, size);
+		if (n < 0)
+			return false;
+		text += n;
+		size -= n;
+	}
+	return true;
 }
 
 /* Write to a temporary file in the same directory and rename it: a reader never sees a part. */
-static bool write_textfile(const char *path)
+static bool replace_file(const char *path, const char *text, size_t size)
 {
 	char temporary[PATH_MAX];
-	bool done = false;
-	FILE *file;
-	int fd;
+	bool done;
+	int fd, error;
 
 	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
-	fd = mkstemp(temporary);
+	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	file = fdopen(fd, "w");
-	if (file) {
-		done = print_metrics(file) && !fchmod(fd, 0644);
-		done = !fclose(file) && done;
-	} else {
-		close(fd);
+	done = write_all(fd, text, size) && !fchmod(fd, 0644) && !rename(temporary, path);
+	error = errno;
+	close(fd);
+	if (!done)
+		unlink(temporary);
+	errno = error;
+	return done;
+}
+
+/* Return false for a device, a pipe or a symbolic link, which a rename would remove. */
+static bool may_be_replaced(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) || S_ISREG(st.st_mode);
+}
+
+static int write_textfile(const char *path)
+{
+	int code = DONE;
+	char *text;
+	size_t size;
+	FILE *file;
+
+	if (!may_be_replaced(path)) {
+		warnx("'%s' is not a regular file", path);
+		return FAILED;
 	}
-	if (done && !rename(temporary, path))
-		return true;
-	unlink(temporary);
-	return false;
+	file = open_memstream(&text, &size);
+	if (!file)
+		err(FAILED, "out of memory");
+	print_metrics(file);
+	if (fclose(file))
+		err(FAILED, "out of memory");
+	if (!replace_file(path, text, size)) {
+		warn("'%s' cannot be written", path);
+		code = FAILED;
+	}
+	free(text);
+	return code;
 }
 
 int cmd_metrics(char **args)
@@ -256,12 +298,10 @@ int cmd_metrics(char **args)
 	int code = DONE;
 
 	(void)args;
-	if (!options.textfile) {
-		code = print_metrics(stdout) ? DONE : FAILED;
-	} else if (!write_textfile(options.textfile)) {
-		warn("'%s' cannot be written", options.textfile);
-		code = FAILED;
-	}
+	if (options.textfile)
+		code = write_textfile(options.textfile);
+	else
+		print_metrics(stdout);
 	print_unseen();
 	return code;
 }

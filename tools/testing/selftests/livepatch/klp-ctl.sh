@@ -396,6 +396,35 @@ t_metrics()
 		klp_fail "$(< "$KLP_TMP/promtool")"
 }
 
+# A file that cannot be written completely leaves the old one, and no temporary one. A rename must
+# not remove a device.
+t_full_disk()
+{
+	export KLPCTL
+	command -v unshare > /dev/null || klp_skip "no unshare"
+	[ -d /var/lib ] || klp_skip "no /var/lib"
+	klp_enable $P objects=vmlinux:cmdline
+	ctl $FAILED metrics --textfile /dev/null
+	says "'/dev/null' is not a regular file"
+	[ -c /dev/null ] || klp_fail "/dev/null is no device"
+	SAID=$("$KLPCTL" status 2>&1 > /dev/full) && klp_fail "status ignores a full disk"
+	says "the output cannot be written: No space left on device"
+	SAID=$(unshare -m bash -ec '
+		mount -t tmpfs -o size=8k none /var/lib
+		echo old > /var/lib/a.prom
+		head -c 4096 /dev/zero > /var/lib/rest
+		"$KLPCTL" metrics --textfile /var/lib/a.prom || :
+		cat /var/lib/a.prom
+		ls -A /var/lib
+		"$KLPCTL" install "$0" || :
+		find /var/lib -name ".new*" -o -name "*.ko"' "${KLP_KO[$P]}" 2>&1) ||
+		klp_fail "a command has failed:" "$SAID"
+	klp_expect "output without the path of the module" \
+		"$(printf '%s\n' "klpctl: '/var/lib/a.prom' cannot be written: No space left on device" \
+			old a.prom rest "klpctl: cannot be copied: No space left on device")" \
+		"$(sed "s|: '.*' cannot be copied to '.*'|: cannot be copied|" <<< "$SAID")"
+}
+
 # The directory of the system is not touched.
 t_install()
 {
@@ -444,4 +473,5 @@ klp_main \
 	"watch uevents and durations of callbacks" \
 	"check a module before it is loaded" \
 	"metrics are in the format of Prometheus" \
+	"full_disk an incomplete file is removed, and no device is replaced" \
 	"install modules that are loaded at boot"
