@@ -190,7 +190,7 @@ static int compare_newest_first(const void *a, const void *b)
 	return (p->load_rank > q->load_rank) - (p->load_rank < q->load_rank);
 }
 
-/* Unload all patches. A failure does not keep the others. Return the first failure. */
+/* Unload all patches. A failure does not keep the others, a signal does. Return the first failure. */
 static int unload_all(struct patches *patches)
 {
 	int code = DONE, ret;
@@ -198,7 +198,7 @@ static int unload_all(struct patches *patches)
 
 	if (patches->nr)
 		qsort(patches->list, patches->nr, sizeof(*patches->list), compare_newest_first);
-	for (i = 0; i < patches->nr; i++) {
+	for (i = 0; i < patches->nr && !signals_seen(); i++) {
 		if (!patches->list[i].in_sysfs && patches->list[i].state == STATE_FORCED) {
 			warnx("'%s': a forced transition keeps the module until the next boot",
 			      patches->list[i].name);

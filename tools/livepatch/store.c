@@ -156,7 +156,7 @@ static int load_installed(const struct installed *one)
 
 /*
  * Load the installed livepatches in the order of their installation. A failure does not keep the
- * others. Return the first failure.
+ * others, a signal does. Return the first failure.
  */
 int load_all(void)
 {
@@ -165,7 +165,7 @@ int load_all(void)
 	size_t i;
 
 	read_store(&all);
-	for (i = 0; i < all.nr; i++) {
+	for (i = 0; i < all.nr && !signals_seen(); i++) {
 		ret = load_installed(&all.list[i]);
 		fflush(stdout);
 		if (code == DONE)

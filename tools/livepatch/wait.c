@@ -13,8 +13,12 @@
 #include <unistd.h>
 #include "klpctl.h"
 
+/* The signals that end a wait. SIGHUP comes when the terminal is closed. */
+static const int held_signals[] = { SIGINT, SIGTERM, SIGHUP };
+
 static int signal_seen;
 static sigset_t signals_before;
+static struct sigaction actions_before[ARRAY_SIZE(held_signals)];
 
 static void handle_signal(int signal)
 {
@@ -23,28 +27,32 @@ static void handle_signal(int signal)
 }
 
 /*
- * Block SIGINT and SIGTERM outside sleep_or_poll(), so that a signal is never lost between a test
- * of signals_seen() and the sleep.
+ * Block the signals outside sleep_or_poll(), so that a signal is never lost between a test of
+ * signals_seen() and the sleep. nohup(1) ignores SIGHUP, which stays so.
  */
 void signals_hold(void)
 {
 	struct sigaction action = { .sa_handler = handle_signal };
 	sigset_t set;
+	size_t i;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	for (i = 0; i < ARRAY_SIZE(held_signals); i++)
+		sigaddset(&set, held_signals[i]);
 	sigprocmask(SIG_BLOCK, &set, &signals_before);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	for (i = 0; i < ARRAY_SIZE(held_signals); i++) {
+		sigaction(held_signals[i], NULL, &actions_before[i]);
+		if (held_signals[i] != SIGHUP || actions_before[i].sa_handler != SIG_IGN)
+			sigaction(held_signals[i], &action, NULL);
+	}
 }
 
 void signals_release(void)
 {
-	struct sigaction action = { .sa_handler = SIG_DFL };
+	size_t i;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	for (i = 0; i < ARRAY_SIZE(held_signals); i++)
+		sigaction(held_signals[i], &actions_before[i], NULL);
 	sigprocmask(SIG_SETMASK, &signals_before, NULL);
 }
 
@@ -58,10 +66,11 @@ int sleep_or_poll(struct pollfd *fds, nfds_t nr, double seconds)
 {
 	struct timespec t = { .tv_sec = seconds };
 	sigset_t set;
+	size_t i;
 
 	sigprocmask(SIG_BLOCK, NULL, &set);
-	sigdelset(&set, SIGINT);
-	sigdelset(&set, SIGTERM);
+	for (i = 0; i < ARRAY_SIZE(held_signals); i++)
+		sigdelset(&set, held_signals[i]);
 	if (seconds >= 0)
 		t.tv_nsec = (seconds - t.tv_sec) * 1e9;
 	return ppoll(fds, nr, seconds < 0 ? NULL : &t, &set);

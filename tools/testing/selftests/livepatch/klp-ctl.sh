@@ -139,8 +139,9 @@ t_load_refused()
 	klp_release $H
 }
 
-# A module whose load has been reversed does not stay loaded.
-t_load_reversed()
+# hold_story: let a task sleep in the function that livepatch_story_fix changes. Sets READER to
+# its pid
+hold_story()
 {
 	local name
 
@@ -151,14 +152,64 @@ t_load_reversed()
 	klp_load livepatch_story_sum
 	echo 1 > "$(klp_param livepatch_story_sum doze)"
 	cat /proc/story_sum > "$KLP_TMP/sum" &
-	echo $! >> "$KLP_TMP/pids"
+	READER=$!
+	echo $READER >> "$KLP_TMP/pids"
 	klp_until "a task sleeps" klp_reads "$(klp_param livepatch_story_sum sleepers)" 1
-	ctl $REVERSED load --timeout=0.5 --on-timeout=reverse "${KLP_KO[livepatch_story_fix]}"
-	says "cat\[$!\] sleeping in story_sum_show" "^livepatch_story_fix: unloaded"
-	klp_absent /sys/module/livepatch_story_fix || klp_fail "the module is still loaded"
+}
+
+release_story()
+{
 	echo 0 > "$(klp_param livepatch_story_sum doze)"
-	wait $!
+	wait $READER
+}
+
+# A module whose load has been reversed does not stay loaded.
+t_load_reversed()
+{
+	hold_story
+	ctl $REVERSED load --timeout=0.5 --on-timeout=reverse "${KLP_KO[livepatch_story_fix]}"
+	says "cat\[$READER\] sleeping in story_sum_show" "^livepatch_story_fix: unloaded"
+	klp_absent /sys/module/livepatch_story_fix || klp_fail "the module is still loaded"
+	release_story
 	klp_unload livepatch_story_sum
+}
+
+# A signal ends the program, not the transition.
+t_signals()
+{
+	hold_story
+	interrupt INT load "${KLP_KO[livepatch_story_fix]}"
+	interrupt TERM wait livepatch_story_fix
+	interrupt HUP wait livepatch_story_fix
+	start_waiting nohup "$KLPCTL" wait livepatch_story_fix
+	kill -HUP $!
+	release_story
+	wait $! || klp_fail "nohup klpctl wait ends with $?:" "$(< "$KLP_TMP/wait")"
+	grep -q "^livepatch_story_fix: enabled" "$KLP_TMP/wait" || klp_fail "$(< "$KLP_TMP/wait")"
+	ctl $DONE unload livepatch_story_fix
+	klp_unload livepatch_story_sum
+}
+
+# interrupt SIGNAL ARGUMENT...: send a signal to klpctl while it waits for livepatch_story_fix
+interrupt()
+{
+	local code=0
+
+	start_waiting "$KLPCTL" "${@:2}"
+	kill "-$1" $!
+	wait $! || code=$?
+	klp_expect "exit code after SIG$1" $FAILED $code
+	grep -q "interrupted, the transition continues" "$KLP_TMP/wait" ||
+		klp_fail "klpctl does not tell of the signal:" "$(< "$KLP_TMP/wait")"
+	klp_expect_file $KLP_SYSFS/livepatch_story_fix/transition 1
+}
+
+# start_waiting COMMAND...: start klpctl, until it waits. Its output is in KLP_TMP/wait
+start_waiting()
+{
+	"$@" > "$KLP_TMP/wait" 2>&1 < /dev/null &
+	echo $! >> "$KLP_TMP/pids"
+	klp_until "klpctl waits" grep -q poll "/proc/$!/wchan"
 }
 
 # The event of the end tells when the module can be unloaded: nothing is tried twice.
@@ -219,9 +270,7 @@ t_reverse()
 	local code=0
 
 	hold_transition
-	"$KLPCTL" wait $P > "$KLP_TMP/wait" 2>&1 &
-	echo $! >> "$KLP_TMP/pids"
-	klp_until "klpctl waits" grep -q poll "/proc/$!/wchan"
+	start_waiting "$KLPCTL" wait $P
 	ctl $DONE reverse $P
 	says "^$P: disabled"
 	wait $! || code=$?
@@ -457,6 +506,7 @@ klp_main \
 	"load a module is loaded and unloaded" \
 	"load_refused the errno and the reason in the log are shown" \
 	"load_reversed a load that is reversed leaves no module" \
+	"signals end the program, not the transition" \
 	"unload_first_try the module is unloaded when the event has come" \
 	"unload_all in the right order" \
 	"persistent disabled and enabled" \
