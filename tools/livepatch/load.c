@@ -190,7 +190,9 @@ static int compare_newest_first(const void *a, const void *b)
 	return (p->load_rank > q->load_rank) - (p->load_rank < q->load_rank);
 }
 
-/* Unload all patches. A failure does not keep the others, a signal does. Return the first failure. */
+/*
+ * Unload all patches. A failure does not keep the others, a signal does. Return the first failure.
+ */
 static int unload_all(struct patches *patches)
 {
 	int code = DONE, ret;

@@ -7,6 +7,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "klpctl.h"
 
 #define SYSTEM		"livepatch"
+#define INSTANCE	"klpctl-"	/* followed by the pid */
 #define PAGE_BUFFER	65536
 
 /* Fields of the trace events. The names are those of the kernel and of the JSON output. */
@@ -293,13 +295,45 @@ static bool enable_events(struct trace_reader *reader)
 	return enabled;
 }
 
+static bool is_alive(pid_t pid)
+{
+	return !kill(pid, 0) || errno != ESRCH;
+}
+
+/*
+ * Remove the instances of programs that were killed, each of which keeps its buffers. The kernel
+ * refuses to remove an instance that is being read, such as that of a program in another pid
+ * namespace.
+ */
+static void remove_stale_instances(void)
+{
+	char **names = tracefs_instances("^" INSTANCE "[0-9]*$");
+	struct tracefs_instance *instance;
+	pid_t pid;
+	size_t i;
+
+	for (i = 0; names && names[i]; i++) {
+		pid = strtol(names[i] + strlen(INSTANCE), NULL, 10);
+		/* This program has no instance yet: one with its pid is from a former one. */
+		if (pid != getpid() && is_alive(pid))
+			continue;
+		instance = tracefs_instance_alloc(NULL, names[i]);
+		if (!instance)
+			continue;
+		tracefs_instance_destroy(instance);
+		tracefs_instance_free(instance);
+	}
+	tracefs_list_free(names);
+}
+
 static bool trace_setup(struct trace_reader *reader, const char *directory)
 {
 	static const char * const systems[] = { SYSTEM, NULL };
 	enum kbuffer_endian endian;
 	char name[32];
 
-	snprintf(name, sizeof(name), "klpctl-%d", getpid());
+	remove_stale_instances();
+	snprintf(name, sizeof(name), INSTANCE "%d", getpid());
 	reader->instance = tracefs_instance_create(name);
 	if (!reader->instance)
 		return false;

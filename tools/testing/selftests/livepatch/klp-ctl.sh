@@ -399,9 +399,7 @@ t_terminal()
 
 t_watch()
 {
-	"$KLPCTL" watch > "$KLP_TMP/watch" 2>&1 &
-	echo $! >> "$KLP_TMP/pids"
-	klp_until "the trace is read" has_instance
+	start_watch
 	klp_enable $P objects=vmlinux:cmdline
 	klp_disable $P
 	klp_until "the events are printed" grep -q "complete unpatching" "$KLP_TMP/watch"
@@ -413,11 +411,39 @@ t_watch()
 	! has_instance || klp_fail "the trace instance is left"
 }
 
+# The instance of a program that was killed is removed by the next one, the others are not.
+t_watch_killed()
+{
+	local killed living
+
+	start_watch
+	killed=$!
+	start_watch
+	living=$!
+	kill -KILL $killed
+	wait $killed 2> /dev/null
+	has_instance $killed || klp_fail "no instance is left, which the test needs"
+	start_watch
+	klp_absent "$KLP_TRACING/instances/klpctl-$killed" || klp_fail "the instance is left"
+	has_instance $living || klp_fail "the instance of another program was removed"
+	kill -HUP $living $!
+	wait
+	klp_expect "instances" "" "$(cd "$KLP_TRACING/instances" && compgen -G 'klpctl-*')"
+}
+
+start_watch()
+{
+	"$KLPCTL" watch > "$KLP_TMP/watch" 2>&1 &
+	echo $! >> "$KLP_TMP/pids"
+	klp_until "the trace is read" has_instance $!
+}
+
+# has_instance [PID]: succeed if klpctl reads trace events
 has_instance()
 {
 	local dir
 
-	for dir in "$KLP_TRACING"/instances/klpctl-*; do
+	for dir in "$KLP_TRACING"/instances/klpctl-${1:-*}; do
 		klp_reads "$dir/events/livepatch/klp_callback/enable" 1 && return
 	done
 	return 1
@@ -521,6 +547,7 @@ klp_main \
 	"user another user sees what the files allow" \
 	"terminal the progress is one line" \
 	"watch uevents and durations of callbacks" \
+	"watch_killed the instance of a killed program is removed" \
 	"check a module before it is loaded" \
 	"metrics are in the format of Prometheus" \
 	"full_disk an incomplete file is removed, and no device is replaced" \
