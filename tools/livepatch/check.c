@@ -362,6 +362,7 @@ static int run_checks(struct subject *subject, struct json_object *results)
 	for (i = 0; i < ARRAY_SIZE(checks); i++) {
 		subject->text[0] = '\0';
 		checks[i].run(subject);
+		make_printable(subject->text);
 		failures += subject->verdict == FAIL;
 		if (results)
 			json_object_array_add(results, result_json(i, subject));

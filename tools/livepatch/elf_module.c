@@ -341,6 +341,33 @@ bool elf_module_read(const char *path, struct elf_module *module, char *error, s
 	return !*error;
 }
 
+static bool has_section_names(const struct reader *reader)
+{
+	struct elf64_shdr names;
+
+	return reader->header.e_shstrndx &&
+	       get_section(reader, reader->header.e_shstrndx, &names);
+}
+
+/*
+ * Return true for an ELF file that is not a module of this machine, or has no section with the
+ * names of the sections. libkmod aborts the program for the latter.
+ */
+bool elf_module_is_damaged(const char *path)
+{
+	struct reader reader = {};
+	bool damaged;
+
+	reader.data = map_file(path, &reader.size);
+	if (!reader.data)
+		return false;
+	/* A compressed file is not an ELF file. */
+	damaged = reader.size >= SELFMAG && !memcmp(reader.data, ELFMAG, SELFMAG) &&
+		  !(is_module(&reader) && has_section_names(&reader));
+	munmap((void *)reader.data, reader.size);
+	return damaged;
+}
+
 void elf_module_free(struct elf_module *module)
 {
 	free(module->symbols);

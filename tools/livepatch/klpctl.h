@@ -292,6 +292,7 @@ struct elf_module {
 
 bool elf_module_read(const char *path, struct elf_module *module, char *error, size_t size);
 void elf_module_free(struct elf_module *module);
+bool elf_module_is_damaged(const char *path);
 bool kallsyms_count(struct klp_symbol *symbols, size_t nr);
 
 /* watch_event.c */

@@ -52,8 +52,10 @@ void module_close(struct module_file *module)
 /* Read modinfo. On failure close @module and return NULL with errno set. */
 static struct module_file *read_info(struct module_file *module)
 {
-	int ret = kmod_module_get_info(module->mod, &module->info);
+	int ret = -ENOEXEC;
 
+	if (!elf_module_is_damaged(module_path(module)))
+		ret = kmod_module_get_info(module->mod, &module->info);
 	if (ret >= 0)
 		return module;
 	/* The library has no section of modinfo in the file. */

@@ -122,10 +122,54 @@ struct json_object *json_flag(long value)
 	return value == UNKNOWN ? NULL : json_object_new_boolean(value);
 }
 
-/* Return a string, or null for a NULL or empty one. */
+/* Return the number of bytes of the UTF-8 character at @text, 0 if it is none. */
+static size_t utf8_length(const unsigned char *text)
+{
+	size_t n = *text < 0x80 ? 1 : *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : 4, i;
+
+	if ((*text >= 0x80 && *text < 0xc2) || *text > 0xf4)
+		return 0;
+	for (i = 1; i < n; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* Encodings that are too long, surrogates, and characters above the last one. */
+	if ((*text == 0xe0 && text[1] < 0xa0) || (*text == 0xed && text[1] > 0x9f) ||
+	    (*text == 0xf0 && text[1] < 0x90) || (*text == 0xf4 && text[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static bool is_utf8(const char *text)
+{
+	size_t n;
+
+	for (; *text; text += n) {
+		n = utf8_length((const unsigned char *)text);
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Return a string, or null for a NULL or empty one. JSON is UTF-8, the name of a file need not be:
+ * such a name is made printable.
+ */
 struct json_object *json_text(const char *text)
 {
-	return text && *text ? json_object_new_string(text) : NULL;
+	struct json_object *string;
+	char *copy;
+
+	if (!text || !*text)
+		return NULL;
+	if (is_utf8(text))
+		return json_object_new_string(text);
+	copy = copy_string(text);
+	make_printable(copy);
+	string = json_object_new_string(copy);
+	free(copy);
+	return string;
 }
 
 /* Create the object that a query prints. */

@@ -244,14 +244,17 @@ static bool may_be_installed(const struct module_file *module)
 	const char *livepatch = module_info(module, "livepatch");
 	const char *release = kernel_release();
 	size_t n = strlen(release);
+	char text[256];
 
 	if (!livepatch || strcmp(livepatch, "Y")) {
 		warnx("'%s': the module is not a livepatch", module_name(module));
 		return false;
 	}
 	if (!vermagic || strncmp(vermagic, release, n) || (vermagic[n] && vermagic[n] != ' ')) {
+		snprintf(text, sizeof(text), "%.255s", vermagic ? vermagic : "");
+		make_printable(text);
 		warnx("'%s': the module is for kernel '%s', this is '%s'", module_name(module),
-		      vermagic ? vermagic : "", release);
+		      text, release);
 		return false;
 	}
 	return true;

@@ -136,7 +136,8 @@ char *copy_string(const char *text)
 
 /*
  * Replace the bytes that are not printable ASCII. The names of tasks and control groups are chosen
- * by users: they can contain terminal escapes and invalid UTF-8.
+ * by users, and modinfo by the author of a file: they can contain terminal escapes and invalid
+ * UTF-8.
  */
 void make_printable(char *text)
 {

@@ -160,7 +160,7 @@ hold_story()
 release_story()
 {
 	echo 0 > "$(klp_param livepatch_story_sum doze)"
-	wait $READER
+	wait "$READER"
 }
 
 # A module whose load has been reversed does not stay loaded.
@@ -459,6 +459,35 @@ t_check()
 	says "loaded"
 }
 
+# A file is copied at a bad moment, or has a name that is not UTF-8.
+t_files()
+{
+	local file=$KLP_TMP/test-klp.ko odd=$KLP_TMP/$'odd\xff\e[1m.ko'
+
+	cp "${KLP_KO[$P]}" "$odd"
+	SAID=$("$KLPCTL" check --json "$odd")
+	python3 -c 'import json, sys; json.loads(sys.stdin.buffer.read().decode())' <<< "$SAID" ||
+		klp_fail "no JSON:" "$SAID"
+	head -c 10000 "$odd" > "$file"
+	refuses_file "$file"
+	cp "$odd" "$file"
+	# e_shstrndx, the section with the names of the sections.
+	printf '\xf0\xf0' | dd of="$file" bs=1 seek=62 conv=notrunc status=none
+	refuses_file "$file"
+	: > "$file"
+	refuses_file "$file"
+	refuses_file "$KLP_TMP"
+}
+
+refuses_file()
+{
+	local command
+
+	for command in check load install; do
+		ctl $FAILED $command "$1"
+	done
+}
+
 t_metrics()
 {
 	klp_enable $P objects=vmlinux:cmdline
@@ -495,7 +524,8 @@ t_full_disk()
 		find /var/lib -name ".new*" -o -name "*.ko"' "${KLP_KO[$P]}" 2>&1) ||
 		klp_fail "a command has failed:" "$SAID"
 	klp_expect "output without the path of the module" \
-		"$(printf '%s\n' "klpctl: '/var/lib/a.prom' cannot be written: No space left on device" \
+		"$(printf '%s\n' \
+			"klpctl: '/var/lib/a.prom' cannot be written: No space left on device" \
 			old a.prom rest "klpctl: cannot be copied: No space left on device")" \
 		"$(sed "s|: '.*' cannot be copied to '.*'|: cannot be copied|" <<< "$SAID")"
 }
@@ -548,6 +578,7 @@ klp_main \
 	"terminal the progress is one line" \
 	"watch uevents and durations of callbacks" \
 	"watch_killed the instance of a killed program is removed" \
+	"files that are damaged, or have odd names" \
 	"check a module before it is loaded" \
 	"metrics are in the format of Prometheus" \
 	"full_disk an incomplete file is removed, and no device is replaced" \
