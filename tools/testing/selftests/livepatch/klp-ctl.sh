@@ -209,7 +209,17 @@ start_waiting()
 {
 	"$@" > "$KLP_TMP/wait" 2>&1 < /dev/null &
 	echo $! >> "$KLP_TMP/pids"
-	klp_until "klpctl waits" grep -q poll "/proc/$!/wchan"
+	klp_until "klpctl waits" is_waiting $!
+}
+
+# is_waiting PID: return 0 if klpctl sleeps in its wait for a transition, where it catches SIGTERM.
+# It also sleeps, without that, while it reads the patches and one is forced.
+is_waiting()
+{
+	local caught
+
+	caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status")
+	((0x${caught:-0} & 1 << (15 - 1))) && grep -q poll "/proc/$1/wchan"
 }
 
 # The event of the end tells when the module can be unloaded: nothing is tried twice.
