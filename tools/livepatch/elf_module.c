@@ -10,7 +10,6 @@
 #include <linux/elf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "klpctl.h"
@@ -34,7 +33,7 @@ struct pointer {
 };
 
 struct reader {
-	const char *data;
+	char *data;
 	size_t size;
 	struct elf64_hdr header;
 	struct pointer *pointers;
@@ -277,24 +276,47 @@ static void read_sections(struct reader *reader, struct elf_module *module)
 	read_functions(reader, module);
 }
 
-/* Map a file. Return NULL with errno set on failure. */
-static const char *map_file(const char *path, size_t *size)
+/* Read until @size bytes or the end of the file. Return the number of bytes, -1 on failure. */
+static ssize_t read_bytes(int fd, char *data, size_t size)
 {
-	void *data = MAP_FAILED;
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = read(fd, data + done, size - done);
+		if (n > 0)
+			done += n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? -1 : (ssize_t)done;
+}
+
+/*
+ * Read a file into memory. A mapped file would end the program by SIGBUS when the file is
+ * truncated. The caller frees the result. Return NULL with errno set on failure.
+ */
+static char *load_file(const char *path, size_t *size)
+{
+	char *data = NULL;
 	struct stat st;
+	ssize_t n = -1;
 	int fd, error;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
-	if (!fstat(fd, &st) && st.st_size > 0) {
-		*size = st.st_size;
-		data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (!fstat(fd, &st)) {
+		data = malloc(st.st_size + 1);
+		n = data ? read_bytes(fd, data, st.st_size) : -1;
 	}
 	error = errno;
 	close(fd);
+	if (n >= 0) {
+		*size = n;
+		return data;
+	}
+	free(data);
 	errno = error;
-	return data == MAP_FAILED ? NULL : data;
+	return NULL;
 }
 
 /* Return true for a relocatable 64-bit file with the byte order of this machine. */
@@ -326,7 +348,7 @@ bool elf_module_read(const char *path, struct elf_module *module, char *error, s
 
 	*module = (struct elf_module) {};
 	*error = '\0';
-	reader.data = map_file(path, &reader.size);
+	reader.data = load_file(path, &reader.size);
 	if (!reader.data) {
 		snprintf(error, size, "%s", strerror(errno));
 		return false;
@@ -337,7 +359,7 @@ bool elf_module_read(const char *path, struct elf_module *module, char *error, s
 	else
 		snprintf(error, size, "not an uncompressed 64-bit module");
 	free(reader.pointers);
-	munmap((void *)reader.data, reader.size);
+	free(reader.data);
 	return !*error;
 }
 
@@ -358,13 +380,13 @@ bool elf_module_is_damaged(const char *path)
 	struct reader reader = {};
 	bool damaged;
 
-	reader.data = map_file(path, &reader.size);
+	reader.data = load_file(path, &reader.size);
 	if (!reader.data)
 		return false;
 	/* A compressed file is not an ELF file. */
 	damaged = reader.size >= SELFMAG && !memcmp(reader.data, ELFMAG, SELFMAG) &&
 		  !(is_module(&reader) && has_section_names(&reader));
-	munmap((void *)reader.data, reader.size);
+	free(reader.data);
 	return damaged;
 }
 
