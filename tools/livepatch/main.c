@@ -4,11 +4,13 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "klpctl.h"
 
 #ifndef VERSION
@@ -280,12 +282,28 @@ static int run_command(const struct command *command, int nr, char **args,
 	return command->run(args);
 }
 
+/*
+ * Open the standard files that the caller has closed, so that no file of sysfs gets their number.
+ * Output to a closed file stays an error: the files are opened for reading.
+ */
+static bool open_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd >= 0 && !close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = &commands[0];
 	struct given given = {};
 	int code;
 
+	if (!open_standard_files())
+		return FAILED;
 	code = parse_options(argc, argv, &given);
 	if (code >= 0)
 		return code;
