@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -154,14 +155,25 @@ static int load_installed(const struct installed *one)
 	return code;
 }
 
+/* Lock the store until the file is closed. Return -1 if that is not possible. */
+static int lock_store(void)
+{
+	int fd = open(store_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
+}
+
 /*
  * Load the installed livepatches in the order of their installation. A failure does not keep the
- * others, a signal does. Return the first failure.
+ * others, a signal does. The lock lets a second "load --all" find the modules of the first one
+ * loaded. Return the first failure.
  */
 int load_all(void)
 {
+	int fd = lock_store(), code = DONE, ret;
 	struct installed_list all;
-	int code = DONE, ret;
 	size_t i;
 
 	read_store(&all);
@@ -173,6 +185,8 @@ int load_all(void)
 	}
 	print_unseen();
 	free_store(&all);
+	if (fd >= 0)
+		close(fd);
 	return code;
 }
 
