@@ -81,6 +81,7 @@ enum patch_state {
  * @in_sysfs:	the patch has a directory in /sys/kernel/livepatch
  * @extended:	the core has the files "remaining" and "since", and supports poll(2)
  * @state:	the state in one word
+ * @keeps_module: "unload --all" leaves the module loaded
  * @load_rank:	position in /proc/modules, where the newest module is the first
  * @references:	references to the module, without those of other modules
  * @remaining:	tasks to be switched
@@ -92,6 +93,7 @@ struct patch {
 	char *name;
 	bool in_sysfs;
 	bool extended;
+	bool keeps_module;
 	enum patch_state state;
 	long load_rank;
 	long references;

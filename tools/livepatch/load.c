@@ -40,6 +40,10 @@ static int remove_module(const char *name)
 			sleep_or_poll(NULL, 0, REMOVE_INTERVAL);
 		ret = module_remove(name);
 	} while ((ret == EAGAIN || ret == EBUSY) && now() - start < REMOVE_TIME);
+	if (ret == ENOENT) {
+		printf("%s: unloaded by another program\n", name);
+		return DONE;
+	}
 	if (!ret) {
 		printf("%s: unloaded", name);
 		if (options.verbose)
@@ -165,14 +169,17 @@ static int disable_for_unload(const struct patch *patch)
 	return code;
 }
 
-static int unload_patch(const struct patch *patch)
+/* Disable a patch if it is enabled or in transition. */
+static int prepare_unload(const struct patch *patch)
 {
-	int code = DONE;
-
 	if (patch->in_sysfs && (patch->enabled || in_transition(patch)))
-		code = disable_for_unload(patch);
-	if (code != DONE)
-		return code;
+		return disable_for_unload(patch);
+	return DONE;
+}
+
+/* Unload the module of a patch that prepare_unload() has disabled. */
+static int complete_unload(const struct patch *patch)
+{
 	if (options.no_wait && file_exists(in_root(SYSFS "/%s", patch->name))) {
 		printf("%s: disabling, the module stays loaded\n", patch->name);
 		return DONE;
@@ -180,35 +187,71 @@ static int unload_patch(const struct patch *patch)
 	return remove_module(patch->name);
 }
 
-/* Sort the newest patch first: by the order of the core, otherwise by the order of loading. */
-static int compare_newest_first(const void *a, const void *b)
+static int unload_patch(const struct patch *patch)
+{
+	int code = prepare_unload(patch);
+
+	return code == DONE ? complete_unload(patch) : code;
+}
+
+static int compare_load(const void *a, const void *b)
 {
 	const struct patch *p = a, *q = b;
 
-	if (p->replace_set == q->replace_set && p->stack_order != q->stack_order)
-		return p->stack_order > q->stack_order ? -1 : 1;
 	return (p->load_rank > q->load_rank) - (p->load_rank < q->load_rank);
 }
 
 /*
- * Unload all patches. A failure does not keep the others, a signal does. Return the first failure.
+ * Sort the patches of each set by the order of the core, the newest first. This is not the order
+ * of loading, because a persistent patch may have been enabled again. Linux 6.12 has no order.
+ */
+static int compare_stack(const void *a, const void *b)
+{
+	const struct patch *p = a, *q = b;
+
+	if (p->replace_set != q->replace_set)
+		return p->replace_set < q->replace_set ? -1 : 1;
+	if (p->stack_order != q->stack_order)
+		return p->stack_order > q->stack_order ? -1 : 1;
+	return compare_load(a, b);
+}
+
+static void sort_patches(struct patches *patches, int (*compare)(const void *, const void *))
+{
+	if (patches->nr)
+		qsort(patches->list, patches->nr, sizeof(*patches->list), compare);
+}
+
+/*
+ * Disable all patches, then unload their modules, the last one loaded first: a module may use
+ * symbols of those loaded before. A failure does not keep the others, a signal does. Return the
+ * first failure.
  */
 static int unload_all(struct patches *patches)
 {
 	int code = DONE, ret;
+	struct patch *patch;
 	size_t i;
 
-	if (patches->nr)
-		qsort(patches->list, patches->nr, sizeof(*patches->list), compare_newest_first);
+	sort_patches(patches, compare_stack);
 	for (i = 0; i < patches->nr && !signals_seen(); i++) {
-		if (!patches->list[i].in_sysfs && patches->list[i].state == STATE_FORCED) {
+		patch = &patches->list[i];
+		if (!patch->in_sysfs && patch->state == STATE_FORCED) {
 			warnx("'%s': a forced transition keeps the module until the next boot",
-			      patches->list[i].name);
+			      patch->name);
+			patch->keeps_module = true;
 			continue;
 		}
-		ret = unload_patch(&patches->list[i]);
-		if (code == DONE)
-			code = ret;
+		ret = prepare_unload(patch);
+		patch->keeps_module = ret != DONE;
+		code = code == DONE ? ret : code;
+	}
+	sort_patches(patches, compare_load);
+	for (i = 0; i < patches->nr && !signals_seen(); i++) {
+		if (patches->list[i].keeps_module)
+			continue;
+		ret = complete_unload(&patches->list[i]);
+		code = code == DONE ? ret : code;
 	}
 	return code;
 }

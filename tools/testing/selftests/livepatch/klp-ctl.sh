@@ -15,8 +15,7 @@ DONE=0 FAILED=1 USAGE=2 TIMED_OUT=3 REFUSED=4 REVERSED=5
 KLPCTL=${KLP_TOOLS:+$KLP_TOOLS/klpctl}
 SCHEMA=$KLP_DIR/../../../livepatch/klpctl.schema.json
 
-# On a debug kernel klpctl is built with sanitizers. A report ends it with an exit code that no test
-# expects.
+# klpctl may be built with sanitizers. A report ends it with an exit code that no test expects.
 export ASAN_OPTIONS=exitcode=99 LSAN_OPTIONS=exitcode=99
 export UBSAN_OPTIONS=halt_on_error=1:exitcode=99:print_stacktrace=1
 
@@ -51,6 +50,16 @@ schema = json.load(open(sys.argv[1]))
 for line in sys.stdin.read().replace("}\n{", "}\0{").split("\0"):
     jsonschema.validate(json.loads(line), schema)
 ' "$SCHEMA" 2>&1 <<< "$SAID") || klp_fail "not as the schema has it:" "$said" "$SAID"
+}
+
+# json_valid: return 0 if the input is JSON in UTF-8. Without Python no input is refused
+json_valid()
+{
+	if command -v python3 > /dev/null; then
+		python3 -c 'import json, sys; json.loads(sys.stdin.buffer.read().decode())'
+	else
+		cat > /dev/null
+	fi
 }
 
 # hold_transition: let a task hold up the transition that enables P
@@ -247,6 +256,88 @@ t_unload_all()
 	says "^$P2: unloaded" "^$P: unloaded" "^test_klp_patch3: unloaded"
 	klp_expect "what is in $KLP_SYSFS" "" "$(klp_list $KLP_SYSFS)"
 	klp_expect "modules that are loaded" "" "$(grep -o '^test_klp_patch[^ ]*' /proc/modules)"
+}
+
+# The stack of each set tells the order of disabling, /proc/modules the order of unloading. They
+# differ when a persistent patch has been enabled again.
+t_unload_sets()
+{
+	klp_enable $P2 objects=vmlinux:version persistent=1
+	klp_disable_persistent $P2
+	klp_enable test_klp_patch3 objects=$T:value replace_set=1
+	klp_enable $P objects=vmlinux:cmdline
+	klp_enable_again $P2
+	ctl $DONE unload --all
+	klp_expect "the order" \
+		"$P2 disabled $P disabled test_klp_patch3 disabled \
+$P unloaded test_klp_patch3 unloaded $P2 unloaded" \
+		"$(sed -nE 's/^(.*): (disabled|unloaded).*/\1 \2/p' <<< "$SAID" | xargs)"
+}
+
+# Another program loads and unloads the patch that klpctl reads.
+t_concurrent()
+{
+	local i code=0 reader
+
+	read_patches_again > "$KLP_TMP/readers" 2>&1 &
+	reader=$!
+	echo $reader >> "$KLP_TMP/pids"
+	for ((i = 0; i < 20; i++)); do
+		ctl $DONE load "${KLP_KO[$P]}"
+		ctl $DONE unload $P
+	done
+	touch "$KLP_TMP/readers.end"
+	wait $reader || code=$?
+	klp_expect "exit code of the readers" 0 $code
+	klp_expect "what the readers print" "" "$(< "$KLP_TMP/readers")"
+}
+
+# read_patches_again: run the commands that read all patches until readers.end exists
+read_patches_again()
+{
+	while [ ! -e "$KLP_TMP/readers.end" ]; do
+		"$KLPCTL" status --json | json_valid || return
+		"$KLPCTL" blockers --json | json_valid || return
+		"$KLPCTL" metrics > /dev/null || return
+		"$KLPCTL" status > /dev/null || return
+	done
+}
+
+# Of two programs that unload a patch, one unloads the module and the other finds it unloaded.
+t_unload_twice()
+{
+	local pids=() i code
+
+	klp_load $H
+	klp_enable $P objects=$H:hold
+	klp_hold $P
+	for i in 0 1; do
+		"$KLPCTL" unload $P > "$KLP_TMP/unload.$i" 2>&1 &
+		pids[i]=$!
+		echo $! >> "$KLP_TMP/pids"
+		klp_until "klpctl waits" is_waiting $!
+	done
+	klp_set "$(klp_param $P hold)" 0
+	for i in 0 1; do
+		code=0
+		wait "${pids[i]}" || code=$?
+		klp_expect "exit code" $DONE $code
+	done
+	SAID=$(cat "$KLP_TMP"/unload.*)
+	says "^$P: unloaded$"
+	klp_expect "lines with 'unloaded'" 2 "$(grep -c "^$P: unloaded" <<< "$SAID")"
+}
+
+# With closed standard files the output does not get into a file of sysfs.
+t_closed_files()
+{
+	local code=0
+
+	klp_enable $P objects=vmlinux:cmdline
+	"$KLPCTL" status <&- >&- 2>&- || code=$?
+	klp_expect "exit code of status" $FAILED $code
+	"$KLPCTL" unload $P <&- >&- 2>&- || true
+	klp_absent /sys/module/$P || klp_fail "the module is still loaded"
 }
 
 t_persistent()
@@ -476,8 +567,7 @@ t_files()
 
 	cp "${KLP_KO[$P]}" "$odd"
 	SAID=$("$KLPCTL" check --json "$odd")
-	python3 -c 'import json, sys; json.loads(sys.stdin.buffer.read().decode())' <<< "$SAID" ||
-		klp_fail "no JSON:" "$SAID"
+	json_valid <<< "$SAID" || klp_fail "no JSON:" "$SAID"
 	head -c 10000 "$odd" > "$file"
 	refuses_file "$file"
 	cp "$odd" "$file"
@@ -575,6 +665,10 @@ klp_main \
 	"signals end the program, not the transition" \
 	"unload_first_try the module is unloaded when the event has come" \
 	"unload_all in the right order" \
+	"unload_sets in the order of each set, then of the modules" \
+	"unload_twice by two programs" \
+	"concurrent a patch that appears and disappears" \
+	"closed_files no output gets into a file of sysfs" \
 	"persistent disabled and enabled" \
 	"wait for a transition, with a limit, and the tasks that hold it up" \
 	"reverse a transition, of which another klpctl is told" \
