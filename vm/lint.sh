@@ -29,11 +29,12 @@ check()
 	bad=1
 }
 
-run_checkpatch()
+# checkpatch_files PATH...: run checkpatch on these files
+checkpatch_files()
 {
 	local path form
 
-	for path in $files; do
+	for path; do
 		# Headers of trace events have another form in the whole kernel.
 		case $path in
 		# An iterator uses its cursor more than once.
@@ -44,6 +45,12 @@ run_checkpatch()
 		perl scripts/checkpatch.pl --strict --no-summary --quiet --show-types \
 			${form:+"$form"} --max-line-length=100 -f "$path"
 	done
+}
+export -f checkpatch_files
+
+run_checkpatch()
+{
+	xargs -r -n 8 -P "$(nproc)" bash -c 'checkpatch_files "$@"' - <<<"$files"
 }
 
 run_kernel_doc()
@@ -108,7 +115,7 @@ run_unit()
 
 run_shellcheck()
 {
-	(cd "$TOP" && xargs -r shellcheck -x -P vm <<<"$scripts")
+	(cd "$TOP" && xargs -r -n 8 -P "$(nproc)" shellcheck -x -P vm <<<"$scripts")
 }
 
 # The format of Documentation/ABI has no comments. A patch has the licence of the files it changes.

@@ -60,6 +60,7 @@ our_files()
 		(cd "$TOP" && find "$path" -type f \
 			! -name '*.o' ! -name '*.ko' ! -name '*.mod' ! -name '*.mod.c' \
 			! -name '.*.cmd' ! -name Module.symvers ! -name modules.order \
+			! -name klpctl ! -name klpctl.8 ! \( -name 'klp_*' ! -name '*.*' \) \
 			! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '.*.sw?')
 	done | sort
 }
