@@ -12,8 +12,8 @@ endif
 ifneq ($(OUT),)
 override OUT := $(abspath $(OUT))
 endif
-export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS KERNEL_ARGS BESIDE QUICK ROUNDS ONLY VARIANT \
-	N T SEED KINDS ARCH WITH MIRROR
+export BUILD KSRC OUT ACCEL SMP MEM TIMEOUT FORCE TESTS EXCEPT KERNEL_ARGS BESIDE QUICK ROUNDS ONLY \
+	VARIANT N T SEED KINDS ARCH WITH MIRROR
 
 # Targets that a guest of another architecture has.
 ARCH_TARGETS := help deps kernel demo test test-all stock-test stress vm print-image print-kdir

@@ -77,7 +77,8 @@ esac
 # Debian packages of the root of a guest that does not use that of the host.
 GUEST_PACKAGES=(
 	base-files bash binutils coreutils dash diffutils ethtool findutils grep gzip hostname
-	iproute2 kmod libc-bin login mawk mount procps psmisc sed tar util-linux
+	iproute2 kmod libc-bin libjson-c-dev libkmod-dev libtraceevent-dev libtracefs-dev login
+	mawk mount procps psmisc python3-jsonschema sed tar util-linux
 )
 
 # Debian packages that `make build-matrix` needs besides the compilers.

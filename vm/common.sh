@@ -111,6 +111,8 @@ elapsed()
 # run_step, or a child that outlives its step would keep the lock.
 lock_build()
 {
+	[ -z "$locked" ] || return 0
+	locked=y
 	mkdir -p "$BUILD" "$LOG"
 	exec 9>"$BUILD/.lock"
 	flock -n 9 && return
@@ -188,21 +190,33 @@ build_program()
 		"$TOP/tools/testing/selftests/livepatch/klp_util.c"
 }
 
-# Build klpctl for the guest. Sets KLPCTL to its path, which is empty for another architecture:
-# the libraries are those of this system. Where the kernel checks its memory, klpctl does so too.
+# build_klpctl [checked]: build klpctl for the guest, with the libraries of its root. Sets KLPCTL to
+# its path. "checked" is a build with the address and undefined behavior sanitizers, which only this
+# system has.
 build_klpctl()
 {
-	local flags=()
+	local flags=() libraries dir=$KHOME/klpctl
 
-	KLPCTL=''
-	[ -z "$DEBIAN" ] || return 0
-	[ "$VARIANT" != debug ] ||
+	if [ -n "$GUEST_ROOT" ]; then
+		"$VM/guest-root.sh" || exit
+		libraries=lib/$("${CROSS}gcc" -print-multiarch)
+		flags=(
+			CC="${CROSS}gcc"
+			LDFLAGS="-Wl,-rpath-link,$GUEST_ROOT/usr/$libraries:$GUEST_ROOT/$libraries"
+			PKG_CONFIG="env PKG_CONFIG_SYSROOT_DIR=$GUEST_ROOT \
+				PKG_CONFIG_LIBDIR=$GUEST_ROOT/usr/$libraries/pkgconfig pkg-config"
+		)
+	elif [ "$1" = checked ]; then
+		dir+=-checked
 		flags=(CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined")
+	fi
 	# shellcheck disable=SC2034 # used by those that source this file
-	KLPCTL=$KHOME/klpctl/klpctl
+	KLPCTL=$dir/klpctl
 	mkdir -p "$LOG"
-	make -s -C "$TOP/tools/livepatch" OUTPUT="$KHOME/klpctl" "${flags[@]}" \
-		>"$LOG/klpctl.log" 2>&1 || die "cannot build klpctl, see $LOG/klpctl.log"
+	(
+		lock_build
+		make -s -C "$TOP/tools/livepatch" OUTPUT="$dir" "${flags[@]}"
+	) >"$LOG/klpctl.log" 2>&1 || die "cannot build klpctl, see $LOG/klpctl.log"
 }
 
 # build_modules SOURCE DIR PROGRAM [COMMAND...]: copy the modules of SOURCE to DIR and build them,

@@ -38,8 +38,8 @@ own)
 	# the tree.
 	mkdir -p "$KHOME/tools"
 	mkdir -p "$LOG"
-	build_klpctl
-	[ -z "$KLPCTL" ] || ln -sf "$KLPCTL" "$KHOME/tools/klpctl"
+	build_klpctl checked
+	ln -sf "$KLPCTL" "$KHOME/tools/klpctl"
 	build_stock_header || die "cannot build a livepatch against the header of stock"
 	for source in "$dir"/klp_*.c; do
 		[[ $source != */klp_util.c ]] || continue

@@ -4,7 +4,7 @@
 # test.sh [own] [stock]: run the suites, by default both, one guest each, and print the sum of
 # their results. TESTS in the environment selects scripts of ours, and leaves out the suite of
 # stock. In the guest of another architecture, which is slower, some scripts of ours are the
-# default. TESTS=all selects everything.
+# default. TESTS=all selects everything, EXCEPT leaves out scripts of ours.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -41,16 +41,25 @@ case " $* " in
 *' stock '*)	"$VM/stock-build.sh" || exit ;;
 esac
 
-# shellcheck disable=SC2206 # a list of names
-scripts=($TESTS)
+# chosen_scripts: print the names of the scripts of ours that run
+chosen_scripts()
+{
+	{
+		[ -z "$TESTS" ] || xargs -n 1 <<<"$TESTS"
+		[ -n "$TESTS" ] || own_scripts
+	} | grep -vxFf <(xargs -n 1 <<<"$EXCEPT")
+}
+
+mapfile -t scripts < <(chosen_scripts)
+[ ${#scripts[@]} -gt 0 ] || die "EXCEPT leaves out all scripts"
 
 # A guest uses one processor, so two guests take no longer than one on two processors. Every
 # second script of ours and then the stock suite run in a second guest, whose results are printed
 # at the end. It is a separate process group, which a signal ends.
 if [ $# -eq 2 ] && [ "$(nproc)" -ge 2 ]; then
-	if [ ${#scripts[@]} -eq 0 ]; then
-		mapfile -t odd < <(own_scripts | sed -n 'p;n')
-		mapfile -t scripts < <(own_scripts | sed -n 'n;p')
+	if [ -z "$TESTS" ]; then
+		mapfile -t odd < <(chosen_scripts | sed -n 'p;n')
+		mapfile -t scripts < <(chosen_scripts | sed -n 'n;p')
 	fi
 	set -m
 	run_beside "${odd[@]}" >"$LOG/beside.out" 2>&1 </dev/null &
