@@ -270,6 +270,28 @@ t_init_fails_held()
 	klp_expect_file /proc/cmdline "$CMDLINE"
 }
 
+# The transition is not complete when init fails, so it is reversed.
+t_init_fails_reversed()
+{
+	klp_load $H unreliable=1
+	[ -e "$(klp_param $H unreliable)" ] || klp_skip "no stack is unreliable for this unwinder"
+	klp_hold $H
+	klp_mark
+	klp_load_fails EDOM $L init_ret=-33
+	klp_expect_log <<-END
+		livepatch: enabling patch '$L'
+		$L: pre_patch
+		livepatch: '$L': starting patching transition
+		livepatch: module '$L' is being unloaded, disabling its patch
+		livepatch: '$L': starting unpatching transition
+		$L: post_unpatch, 0 held
+		livepatch: '$L': unpatching complete
+	END
+	klp_release $H
+	klp_expect "what is in $KLP_SYSFS" "" "$(klp_list $KLP_SYSFS)"
+	klp_absent /sys/module/$L || klp_fail "$L is still loaded"
+}
+
 # Force would leave the task in code that the loader frees. $P is loaded before: insmod reads
 # /proc/cmdline.
 t_init_fails_forced()
@@ -510,6 +532,7 @@ klp_main \
 	"forced_disabled a task in the lower of two patches that are disabled" \
 	"init_fails init fails when the patch has been enabled" \
 	"init_fails_held the same, and a task is asleep in the new function" \
+	"init_fails_reversed the same, and the transition is not complete" \
 	"init_fails_forced force is refused for a module that is initializing" \
 	"init_fails_busy the same, and another patch is in transition" \
 	"init_fails_replaced the same, and another patch has replaced it" \
