@@ -119,9 +119,9 @@ docs: have-deps ## Documentation/livepatch as HTML; fails on any warning
 	@vm/docs.sh
 
 .PHONY: tools
-tools: have-deps ## klpctl, the tool for operators, in build/klpctl
+tools: have-deps ## klpctl for operators and klp-convert for authors, in build/klpctl
 	@$(MAKE) -s -C tools/livepatch OUTPUT=$(BUILD)/klpctl
-	@echo "$(BUILD)/klpctl/klpctl"
+	@printf '%s\n' "$(BUILD)/klpctl/klpctl" "$(BUILD)/klpctl/klp-convert"
 
 .PHONY: menuconfig
 menuconfig: kernel ## change the options of the guest kernel, and build it

@@ -77,7 +77,7 @@ esac
 # Debian packages of the root of a guest that does not use that of the host.
 GUEST_PACKAGES=(
 	base-files bash binutils coreutils dash diffutils ethtool findutils grep gzip hostname
-	iproute2 kmod libc-bin libjson-c-dev libkmod-dev libtraceevent-dev libtracefs-dev login
+	iproute2 kmod libc-bin libelf-dev libjson-c-dev libkmod-dev libtraceevent-dev libtracefs-dev login
 	mawk mount procps psmisc python3-jsonschema sed tar util-linux
 )
 

@@ -40,6 +40,14 @@ checkpatch_files()
 		# An iterator uses its cursor more than once.
 		include/linux/livepatch.h)	form=--ignore=MACRO_ARG_REUSE ;;
 		include/trace/*)	form=--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE ;;
+		# It builds text from its arguments.
+		include/linux/livepatch_reloc.h)	form=--ignore=MACRO_ARG_REUSE ;;
+		# Names of libelf.
+		tools/livepatch/convert/*)	form=--ignore=CAMELCASE ;;
+		# No header declares static symbols of another module. Annotations may be wrong.
+		samples/livepatch/unexported/* | */livepatch/convert/*)
+			form=--ignore=AVOID_EXTERNS ;;
+		*/livepatch/convert_bad/*)	form=--ignore=AVOID_EXTERNS,SPACING ;;
 		*)			form= ;;
 		esac
 		perl scripts/checkpatch.pl --strict --no-summary --quiet --show-types \
@@ -99,6 +107,22 @@ run_stock_header()
 		echo "$sample was not compiled with the header of stock"
 }
 
+# The modules that are built outside of the kernel tree.
+run_author_modules()
+{
+	local source dir
+
+	for source in samples/livepatch/unexported \
+		tools/testing/selftests/livepatch/convert{,_bad}; do
+		dir=$OBJ/author-modules/${source##*/}
+		rm -rf "$dir"
+		mkdir -p "$dir"
+		cp -t "$dir" "$TOP/$source"/*
+		# shellcheck disable=SC2046 # a list of names
+		lint_make C=2 W=1 M="$dir" $(cd "$dir" && echo *.c | sed 's/\.c\>/.o/g')
+	done
+}
+
 # Check the installed unit, with the program that it starts.
 run_unit()
 {
@@ -143,8 +167,9 @@ run_words()
 lock_build
 files=$(our_files)
 sources=$(grep '\.[ch]$' <<<"$files")
-# The samples of stock are in the same directory, and are not checked.
-objects=$(sed -n 's/^\(\(kernel\|lib\|samples\)\/.*\)\.c$/\1.o/p' <<<"$files")
+# The samples of stock are in the same directory, and are not checked. The kernel does not build the
+# modules in samples/livepatch/unexported.
+objects=$(sed -n '/\/unexported\//d; s/^\(\(kernel\|lib\|samples\)\/.*\)\.c$/\1.o/p' <<<"$files")
 scripts=$(cd "$TOP" && {
 	grep -lE '^(#!/bin/(ba)?sh|# shellcheck shell=)' vm/* .ci/* 2>/dev/null
 	our_files tools | grep '\.sh$'
@@ -162,6 +187,7 @@ if [ ! -e "$OBJ/.config" ] || ! cmp -s "$BUILD/kernel.stamp" "$OBJ/.stamp"; then
 	cp "$BUILD/kernel.stamp" "$OBJ/.stamp"
 fi
 check "sparse and W=1" run_sparse
+check "modules of livepatch.mk" run_author_modules
 check "unit of klpctl" run_unit
 check "header of stock" run_stock_header
 

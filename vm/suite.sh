@@ -23,6 +23,38 @@ build_stock_header()
 	) >"$LOG/stock-header.log" 2>&1
 }
 
+# author_modules NAME SOURCE [VARIABLE=VALUE...]: build modules of klp-convert.sh outside of the
+# kernel tree, as an author does
+author_modules()
+{
+	local folder=$KHOME/tools/$1 source=$LINUX/$2
+	shift 2
+
+	mkdir -p "$folder"
+	cp -u -t "$folder" "$source"/*
+	kmake M="$folder" "$@" modules
+}
+
+# A module with versions needs the version of a symbol that only a kernel with versions exports.
+build_author_modules()
+{
+	local tests=tools/testing/selftests/livepatch sample=samples/livepatch/unexported
+	local versions=$KHOME/tools/module_layout.symvers extra=()
+
+	if ! grep -q '^CONFIG_MODVERSIONS=y' "$KOBJ/.config"; then
+		printf '0x12345678\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n' >"$versions"
+		extra=(KBUILD_EXTRA_SYMBOLS="$versions")
+	fi
+	(
+		lock_build
+		author_modules convert $tests/convert &&
+			author_modules convert_raw $tests/convert KLP_CONVERT=true &&
+			author_modules convert_bad $tests/convert_bad KLP_CONVERT=true &&
+			author_modules unexported $sample &&
+			author_modules modversions $sample CONFIG_MODVERSIONS=y "${extra[@]}"
+	) >"$LOG/author-modules.log" 2>&1
+}
+
 name=
 [ "$1" = -n ] && name=$2 && shift 2
 suite=$1
@@ -39,8 +71,9 @@ own)
 	mkdir -p "$KHOME/tools"
 	mkdir -p "$LOG"
 	build_klpctl checked
-	ln -sf "$KLPCTL" "$KHOME/tools/klpctl"
+	ln -sf "$KLPCTL" "${KLPCTL%/*}/klp-convert" "$KHOME/tools"
 	build_stock_header || die "cannot build a livepatch against the header of stock"
+	build_author_modules || die "cannot build modules, see $LOG/author-modules.log"
 	for source in "$dir"/klp_*.c; do
 		[[ $source != */klp_util.c ]] || continue
 		tool=$KHOME/tools/$(basename "$source" .c)

@@ -22,6 +22,7 @@ TREE_FILES=(
 	Documentation/ABI/testing/sysfs-kernel-livepatch
 	Documentation/livepatch
 	include/linux/livepatch.h
+	include/linux/livepatch_reloc.h
 	include/trace/events/livepatch.h
 	lib/livepatch
 	samples/livepatch
@@ -60,7 +61,9 @@ our_files()
 		(cd "$TOP" && find "$path" -type f \
 			! -name '*.o' ! -name '*.ko' ! -name '*.mod' ! -name '*.mod.c' \
 			! -name '.*.cmd' ! -name Module.symvers ! -name modules.order \
-			! -name klpctl ! -name klpctl.8 ! \( -name 'klp_*' ! -name '*.*' \) \
+			! -name klpctl ! -name klpctl.8 ! -name klp-convert \
+			! \( -name 'klp_*' ! -name '*.*' \) \
+			! -name '.klp-convert*' \
 			! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '.*.sw?')
 	done | sort
 }
