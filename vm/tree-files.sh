@@ -22,6 +22,7 @@ TREE_FILES=(
 	Documentation/ABI/testing/sysfs-kernel-livepatch
 	Documentation/livepatch
 	include/linux/livepatch.h
+	include/linux/livepatch_external.h
 	include/linux/livepatch_reloc.h
 	include/trace/events/livepatch.h
 	lib/livepatch

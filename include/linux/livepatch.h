@@ -12,6 +12,7 @@
 #define _LINUX_LIVEPATCH_H_
 
 #include <linux/ftrace.h>
+#include <linux/livepatch_external.h>
 #include <linux/livepatch_sched.h>
 #include <linux/module.h>
 
@@ -24,8 +25,6 @@
 #define KLP_TRANSITION_IDLE		-1
 #define KLP_TRANSITION_UNPATCHED	 0
 #define KLP_TRANSITION_PATCHED		 1
-
-struct klp_object;
 
 /*
  * The exported name contains the version of the layout of the structures below. On a kernel
@@ -71,42 +70,6 @@ struct klp_func {
 
 	/* The core's. */
 	void *old_func;
-};
-
-/**
- * struct klp_callbacks - functions that the core calls around the change of an object
- * @pre_patch:	 before the functions of the object are redirected. A nonzero result refuses the
- *		 livepatch, or the module that is being loaded, with that errno. A positive value
- *		 or another value that is not an errno is logged and becomes -EINVAL
- * @post_patch:	 after all tasks have been switched to the new functions
- * @pre_unpatch: before the first task is switched back to the old functions. Runs only after
- *		 @post_patch
- * @post_unpatch: after all tasks have been switched back and the redirection has been removed.
- *		 Runs whenever @pre_patch has succeeded or is NULL, except in a patch that has
- *		 been replaced by another one
- * @post_unpatch_enabled: unused, exists for code that uses the field of Linux 6.12
- *
- * Each may be NULL. The callbacks of an object run only while the object is loaded: vmlinux
- * always, a module from MODULE_STATE_COMING, before its init, to MODULE_STATE_GOING, after its
- * exit.
- *
- * Context: process context, may sleep. klp_mutex is held, so a callback must not wait for
- * anything that needs it: loading or unloading a module, or a write to a file in
- * /sys/kernel/livepatch. A callback that calls klp_enable_patch() or writes to such a file gets
- * -EDEADLK.
- *
- * The semantics are those of Linux 6.12, with one addition. The callbacks that are owed are
- * recorded for each object. No callback is repeated or omitted when a transition is reversed, a
- * module is refused or a redirection fails.
- */
-struct klp_callbacks {
-	int (*pre_patch)(struct klp_object *obj);
-	void (*post_patch)(struct klp_object *obj);
-	void (*pre_unpatch)(struct klp_object *obj);
-	void (*post_unpatch)(struct klp_object *obj);
-
-	/* The core's. */
-	bool post_unpatch_enabled;
 };
 
 /**
@@ -262,6 +225,10 @@ static_assert(sizeof(struct klp_object) == 88);
 static_assert(sizeof(struct klp_state_callbacks) == 40);
 static_assert(sizeof(struct klp_state) == 80);
 static_assert(sizeof(struct klp_patch) == 48);
+
+/* As in Linux 6.19. */
+static_assert(sizeof(struct klp_func_ext) == 24);
+static_assert(sizeof(struct klp_object_ext) == 64);
 #endif
 
 static inline bool klp_is_last_object(const struct klp_object *obj)
@@ -293,6 +260,7 @@ static inline bool klp_is_last_func(const struct klp_func *func)
 	     !klp_is_last_func(func) && ((next) = (func) + 1, true); (func) = (next))
 
 int klp_enable_patch(struct klp_patch *patch);
+void *klp_find_section_by_name(const struct module *mod, const char *name, size_t *sec_size);
 
 /* System states. */
 struct klp_state *klp_get_prev_state(unsigned long id);

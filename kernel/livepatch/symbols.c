@@ -272,7 +272,7 @@ static bool klp_copy_part(char *to, size_t size, const char *from, const char *e
 /* Split .klp.rela.<object>.<section>. @objname has space for MODULE_NAME_LEN bytes. */
 VISIBLE_IF_KUNIT bool klp_split_section_name(const char *secname, char *objname)
 {
-	size_t prefix = str_has_prefix(secname, KLP_RELA_PREFIX);
+	size_t prefix = str_has_prefix(secname, KLP_RELOC_SEC_PREFIX);
 
 	secname += prefix;
 	return prefix && klp_copy_part(objname, MODULE_NAME_LEN, secname, strchrnul(secname, '.'));
@@ -484,7 +484,7 @@ static bool klp_section_is_for(const struct module *mod, unsigned int index,
 	if (!(elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH) ||
 	    !klp_rela_target_is_kept(mod, index))
 		return false;
-	name += str_has_prefix(name, KLP_RELA_PREFIX);
+	name += str_has_prefix(name, KLP_RELOC_SEC_PREFIX);
 	return !strncmp(name, objname, len) && (!name[len] || name[len] == '.');
 }
 
@@ -515,6 +515,41 @@ static void klp_clear_object_relocs(struct klp_rt_object *obj)
 					   index, mod);
 	}
 }
+
+/**
+ * klp_find_section_by_name() - find a section of a livepatch module
+ * @mod:      the livepatch module
+ * @name:     name of the section
+ * @sec_size: is set to the size of the section in bytes, or to 0
+ *
+ * For a module whose description is in sections that a tool has written, see
+ * &struct klp_object_ext. A section whose name begins with .init is freed after the init of the
+ * module.
+ *
+ * Context: process context, while the module is loaded.
+ * Return: the address of the first section of this name. NULL if there is none, if it is not
+ * in memory, or if @mod is not a livepatch.
+ */
+void *klp_find_section_by_name(const struct module *mod, const char *name, size_t *sec_size)
+{
+	/* Only a livepatch has it. */
+	const struct klp_modinfo *elf = mod->klp_info;
+	unsigned int index;
+
+	*sec_size = 0;
+	for (index = 1; elf && index < elf->hdr.e_shnum; index++) {
+		const Elf_Shdr *section = &elf->sechdrs[index];
+
+		if (strcmp(elf->secstrings + section->sh_name, name))
+			continue;
+		if (!(section->sh_flags & SHF_ALLOC))
+			return NULL;
+		*sec_size = section->sh_size;
+		return (void *)section->sh_addr;
+	}
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(klp_find_section_by_name);
 
 /**
  * klp_symbols_resolve() - find the code of a loaded object
