@@ -670,6 +670,8 @@ static int klp_redirect_funcs(struct klp_rt_object *obj)
 		func->redirect = klp_plan_redirect(batch, func);
 		if (!func->redirect) {
 			pr_err("failed to find location for function '%s'\n", func->name);
+			pr_err("patch '%s': function '%s,%lu' of object '%s' exists, but ftrace cannot trace it\n",
+			       obj->patch->name, func->name, func->sympos, klp_object_name(obj));
 			ret = -EINVAL;
 			goto drop;
 		}

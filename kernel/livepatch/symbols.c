@@ -18,8 +18,71 @@
 #include "runtime.h"
 #include "symbols.h"
 
-#define KLP_RELA_PREFIX	".klp.rela."
-#define KLP_SYM_PREFIX	".klp.sym."
+/**
+ * struct klp_derived_search - search for a symbol that the compiler has derived from a missing one
+ * @name:   name of the missing symbol
+ * @len:    its length
+ * @exists: the symbol is not missing
+ * @found:  name of the first derived symbol
+ */
+struct klp_derived_search {
+	const char *name;
+	size_t len;
+	bool exists;
+	char *found;
+};
+
+/*
+ * Return true if @name is @search->name with a suffix of the compiler: for a copy with other
+ * arguments, for a part that is not inlined, for a part that runs rarely, or of LTO.
+ */
+static bool klp_is_derived(const struct klp_derived_search *search, const char *name)
+{
+	static const char * const suffixes[] = {
+		".isra.", ".constprop.", ".part.", ".cold", ".llvm."
+	};
+	size_t i;
+
+	if (strncmp(name, search->name, search->len))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		if (str_has_prefix(name + search->len, suffixes[i]))
+			return true;
+	}
+	return false;
+}
+
+static int klp_search_derived(void *data, const char *name, unsigned long addr)
+{
+	struct klp_derived_search *search = data;
+
+	if (!strcmp(name, search->name))
+		search->exists = true;
+	else if (!*search->found && klp_is_derived(search, name))
+		strscpy(search->found, name, KSYM_NAME_LEN);
+	return search->exists;
+}
+
+/*
+ * If an object has no symbol called @name, but one that the compiler has derived from it, log the
+ * name of that one. Walks all symbols of the object.
+ */
+static void klp_report_derived(const char *objname, const char *name)
+{
+	struct klp_derived_search search = { .name = name, .len = strlen(name) };
+
+	search.found = kzalloc(KSYM_NAME_LEN, GFP_KERNEL);
+	if (!search.found)
+		return;
+	if (strcmp(objname, "vmlinux"))
+		module_kallsyms_on_each_symbol(objname, klp_search_derived, &search);
+	else
+		kallsyms_on_each_symbol(klp_search_derived, &search);
+	if (*search.found && !search.exists)
+		pr_err("symbol '%s' of object '%s' exists only as '%s', which the compiler has derived from it\n",
+		       name, objname, search.found);
+	kfree(search.found);
+}
 
 /* Check that @count symbols of the name @name identify the one at position @sympos. */
 static int klp_check_symbol(const char *objname, const char *name, unsigned long sympos,
@@ -168,10 +231,12 @@ static int klp_find_functions(struct klp_rt_object *obj)
 		}
 		ret = klp_check_symbol(klp_object_name(obj), func->name, func->sympos,
 				       search.counts[search.first]);
-		if (ret)
-			pr_err("patch '%s': function '%s,%lu' of object '%s' cannot be resolved%s\n",
-			       obj->patch->name, func->name, func->sympos, klp_object_name(obj),
-			       func->nop ? ", needed to revert an older patch" : "");
+		if (!ret)
+			continue;
+		pr_err("patch '%s': function '%s,%lu' of object '%s' cannot be resolved%s\n",
+		       obj->patch->name, func->name, func->sympos, klp_object_name(obj),
+		       func->nop ? ", needed to revert an older patch" : "");
+		klp_report_derived(klp_object_name(obj), func->name);
 	}
 	kvfree(search.counts);
 	return ret;
@@ -303,8 +368,22 @@ VISIBLE_IF_KUNIT bool klp_split_symbol_name(const char *symname, char *objname, 
 }
 EXPORT_SYMBOL_IF_KUNIT(klp_split_symbol_name);
 
-static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char *sec_objname,
-				   char *namebuf)
+/* Look up the symbol of a relocation of @patch. Log the patch and the object of a failure. */
+static int klp_find_rela_symbol(const char *patch, const char *objname, const char *name,
+				unsigned long sympos, unsigned long *addr)
+{
+	int ret = klp_find_symbol(objname, name, sympos, addr);
+
+	if (!ret)
+		return 0;
+	pr_err("patch '%s': symbol '%s,%lu' of object '%s' cannot be resolved, needed by a relocation\n",
+	       patch, name, sympos, objname);
+	klp_report_derived(objname, name);
+	return ret;
+}
+
+static int klp_resolve_rela_symbol(const char *patch, Elf_Sym *sym, const char *symname,
+				   const char *sec_objname, char *namebuf)
 {
 	char objname[MODULE_NAME_LEN];
 	unsigned long sympos, addr;
@@ -329,7 +408,7 @@ static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char
 		       namebuf);
 		return -EINVAL;
 	}
-	ret = klp_find_symbol(objname, namebuf, sympos, &addr);
+	ret = klp_find_rela_symbol(patch, objname, namebuf, sympos, &addr);
 	if (!ret)
 		sym->st_value = addr;
 	return ret;
@@ -339,9 +418,9 @@ static int klp_resolve_rela_symbol(Elf_Sym *sym, const char *symname, const char
  * Resolve the symbols that the relocations of @rela_section use. Each location must be inside
  * @target: architectures do not check it.
  */
-static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *target,
-			       const Elf_Shdr *symtab_section, const char *symnames,
-			       const char *sec_objname)
+static int klp_resolve_section(const char *patch, const Elf_Shdr *rela_section,
+			       const Elf_Shdr *target, const Elf_Shdr *symtab_section,
+			       const char *symnames, const char *sec_objname)
 {
 	Elf_Sym *syms = (Elf_Sym *)symtab_section->sh_addr;
 	size_t nr_syms = symtab_section->sh_size / sizeof(*syms);
@@ -369,7 +448,7 @@ static int klp_resolve_section(const Elf_Shdr *rela_section, const Elf_Shdr *tar
 			ret = -EINVAL;
 			break;
 		}
-		ret = klp_resolve_rela_symbol(&syms[sym], symnames + syms[sym].st_name,
+		ret = klp_resolve_rela_symbol(patch, &syms[sym], symnames + syms[sym].st_name,
 					      sec_objname, namebuf);
 	}
 	kfree(namebuf);
@@ -386,9 +465,9 @@ void __weak clear_relocate_add(Elf_Shdr *sections, const char *symnames, unsigne
  * Check a section and resolve its symbols. Returns 1 when it can be written, 0 when it belongs
  * to another object than @objname.
  */
-static int klp_resolve_section_of(const Elf_Shdr *sections, const char *secnames,
-				  const char *symnames, unsigned int symtab,
-				  unsigned int index, const char *objname)
+static int klp_resolve_section_of(const struct module *mod, const Elf_Shdr *sections,
+				  const char *secnames, const char *symnames,
+				  unsigned int symtab, unsigned int index, const char *objname)
 {
 	const char *secname = secnames + sections[index].sh_name;
 	char sec_objname[MODULE_NAME_LEN];
@@ -407,7 +486,7 @@ static int klp_resolve_section_of(const Elf_Shdr *sections, const char *secnames
 	if (strcmp(sec_objname, objname))
 		return 0;
 
-	ret = klp_resolve_section(&sections[index], &sections[sections[index].sh_info],
+	ret = klp_resolve_section(mod->name, &sections[index], &sections[sections[index].sh_info],
 				  &sections[symtab], symnames, sec_objname);
 	return ret ?: 1;
 }
@@ -437,7 +516,7 @@ int klp_apply_section_relocs(struct module *mod, Elf_Shdr *sections, const char 
 			     const char *symnames, unsigned int symtab, unsigned int index,
 			     const char *objname)
 {
-	int ret = klp_resolve_section_of(sections, secnames, symnames, symtab, index,
+	int ret = klp_resolve_section_of(mod, sections, secnames, symnames, symtab, index,
 					 objname ?: "vmlinux");
 
 	return ret > 0 ? apply_relocate_add(sections, symnames, symtab, index, mod) : ret;
@@ -467,7 +546,7 @@ static int klp_resolve_object_relocs(struct klp_rt_object *obj)
 	for (index = 1; index < elf->hdr.e_shnum && ret >= 0; index++) {
 		if ((elf->sechdrs[index].sh_flags & SHF_RELA_LIVEPATCH) &&
 		    klp_rela_target_is_kept(mod, index))
-			ret = klp_resolve_section_of(elf->sechdrs, elf->secstrings,
+			ret = klp_resolve_section_of(mod, elf->sechdrs, elf->secstrings,
 						     mod->core_kallsyms.strtab, elf->symndx,
 						     index, obj->name);
 	}

@@ -44,6 +44,12 @@ static noinline __noclone notrace void test_klp_target_untraced(struct seq_file 
 	seq_printf(m, "secret: %d\n", test_klp_target_twice(test_klp_target_secret));
 }
 
+/*
+ * A symbol as of a function whose arguments the compiler has changed. There is no symbol without
+ * the suffix.
+ */
+asm("	.set	test_klp_target_split.isra.0, test_klp_target_twice\n");
+
 #ifndef TARGET_ALONE
 
 static noinline __noclone void test_klp_target_twin(struct seq_file *m)

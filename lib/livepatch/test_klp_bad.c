@@ -120,6 +120,7 @@ BAD_FUNC(function_twice,
 
 BAD_TARGET(no_such_symbol_in_target,
 	   { .old_name = "cmdline_proc_show", .new_func = new_line });
+BAD_TARGET(derived, { .old_name = "test_klp_target_split", .new_func = new_line });
 BAD_TARGET(ambiguous, { .old_name = "test_klp_target_twin", .new_func = new_line });
 BAD_TARGET(position_past_last_in_target,
 	   { .old_name = "test_klp_target_twin", .new_func = new_line, .old_sympos = 3 });
@@ -266,6 +267,7 @@ static const struct {
 	CASE(no_such_symbol),
 	CASE(position_past_last),
 	CASE(no_such_symbol_in_target),
+	CASE(derived),
 	CASE(ambiguous),
 	CASE(position_past_last_in_target),
 	CASE(untraceable),

@@ -348,6 +348,54 @@ t_no_such_symbol_in_target()
 		"$(unresolved cmdline_proc_show,0 $T)"
 }
 
+# derived NAME FOUND OBJECT: print the line for a name that exists only with a suffix
+derived()
+{
+	echo "symbol '$1' of object '$3' exists only as '$2'," \
+		"which the compiler has derived from it"
+}
+
+t_derived()
+{
+	local found symbol
+
+	# The first symbol with a suffix in kallsyms without the symbol that has none.
+	found=$(awk 'NF == 3 {
+			seen[$3]
+			if ($3 ~ /^[a-z0-9_]+\.(isra|constprop|part)\.[0-9]+$/)
+				names[++nr] = $3
+		}
+		END {
+			for (i = 1; i <= nr; i++) {
+				missing = names[i]
+				sub(/\..*/, "", missing)
+				if (missing in seen)
+					continue
+				print names[i]
+				exit
+			}
+		}' /proc/kallsyms)
+	[ -n "$found" ] || klp_skip "the compiler has not changed a function of vmlinux"
+	symbol=${found%%.*}
+	klp_mark
+	klp_load_fails EINVAL $B case=given_symbol symbol="$symbol"
+	klp_expect_log <<-END
+		livepatch: symbol '$symbol' not found in symbol table
+		livepatch: $(unresolved "$symbol,0" vmlinux)
+		livepatch: $(derived "$symbol" "$found" vmlinux)
+	END
+	klp_expect_nothing_left $B
+}
+
+t_derived_in_target()
+{
+	klp_load $T
+	refused EINVAL derived \
+		"symbol 'test_klp_target_split' not found in symbol table" \
+		"$(unresolved test_klp_target_split,0 $T)" \
+		"$(derived test_klp_target_split test_klp_target_split.isra.0 $T)"
+}
+
 t_ambiguous()
 {
 	klp_load $T
@@ -388,12 +436,16 @@ t_position_past_last_in_target()
 		"$(unresolved test_klp_target_twin,3 $T)"
 }
 
+UNTRACED="patch '$B': function 'test_klp_target_untraced,0' of object '$T' exists,"
+UNTRACED+=" but ftrace cannot trace it"
+
 t_untraceable()
 {
 	klp_load $T
 	refused EINVAL untraceable \
 		"enabling patch '$B'" \
 		"failed to find location for function 'test_klp_target_untraced'" \
+		"$UNTRACED" \
 		"failed to patch object '$T'" \
 		"failed to enable patch '$B'" \
 		"'$B': unpatching complete"
@@ -442,6 +494,7 @@ t_target_untraceable()
 	target_refused untraceable \
 		"applying patch '$B' to loading module '$T'" \
 		"failed to find location for function 'test_klp_target_untraced'" \
+		"$UNTRACED" \
 		"failed to apply patch '$B' to module '$T' (-22)"
 }
 
@@ -520,6 +573,8 @@ klp_main \
 	"function_twice two functions of one name and position" \
 	"no_such_symbol a symbol that does not exist" \
 	"no_such_symbol_in_target a symbol that does not exist in the target" \
+	"derived a symbol of vmlinux that exists only with a suffix of the compiler" \
+	"derived_in_target a symbol of the target that exists only with such a suffix" \
 	"ambiguous an ambiguous symbol of the target without a position" \
 	"ambiguous_in_vmlinux an ambiguous symbol of vmlinux without a position" \
 	"position_past_last a position past the last in vmlinux" \

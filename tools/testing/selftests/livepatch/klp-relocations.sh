@@ -152,20 +152,29 @@ t_rela_position()
 
 # --- invalid relocations --------------------------------------------------------------------------
 
-# rela_refused LINE OPTION...: load a module that klp_mkrela has made with these options, which
-# must fail
+# rela_refused LINE... -- OPTION...: load a module that klp_mkrela has made with these options. It
+# must fail with these lines
 rela_refused()
 {
-	local line=$1
+	local lines=()
+
+	while [ "$1" != -- ]; do
+		lines+=("livepatch: $1")
+		shift
+	done
 	shift
 
 	klp_mkrela "$@" "${KLP_KO[$R]}" "$KLP_TMP/$R.ko"
 	klp_mark
 	klp_load_fails EINVAL "$KLP_TMP/$R.ko" unchecked=1
-	klp_expect_log <<-END
-		livepatch: $line
-	END
+	klp_expect_log <<< "$(printf '%s\n' "${lines[@]}")"
 	klp_expect_nothing_left $R
+}
+
+# unresolved SYMBOL,POSITION OBJECT: print the line that follows the reason in the log
+unresolved()
+{
+	echo "patch '$R': symbol '$1' of object '$2' cannot be resolved, needed by a relocation"
 }
 
 # The valid names of the symbols of test_klp_rela.ko.
@@ -174,56 +183,57 @@ SECRET=.klp.sym.$T.test_klp_target_secret,0
 
 t_rela_section_name()
 {
-	rela_refused "section .klp.rela. has an incorrectly formatted name" -s .klp.rela.
+	rela_refused "section .klp.rela. has an incorrectly formatted name" -- -s .klp.rela.
 }
 
 t_rela_section_prefix()
 {
-	rela_refused "section .klp.relb.vmlinux.text has an incorrectly formatted name" \
+	rela_refused "section .klp.relb.vmlinux.text has an incorrectly formatted name" -- \
 		-s .klp.relb.vmlinux.text
 }
 
 t_rela_symbol_name()
 {
-	rela_refused "symbol ${COMMAND_LINE%,0} has an incorrectly formatted name" \
+	rela_refused "symbol ${COMMAND_LINE%,0} has an incorrectly formatted name" -- \
 		-r "$COMMAND_LINE=${COMMAND_LINE%,0}"
 }
 
 t_rela_symbol_prefix()
 {
-	rela_refused "symbol ${COMMAND_LINE/sym/syn} has an incorrectly formatted name" \
+	rela_refused "symbol ${COMMAND_LINE/sym/syn} has an incorrectly formatted name" -- \
 		-r "$COMMAND_LINE=${COMMAND_LINE/sym/syn}"
 }
 
 t_rela_symbol_unmarked()
 {
-	rela_refused "symbol $COMMAND_LINE is not marked as a livepatch symbol" \
+	rela_refused "symbol $COMMAND_LINE is not marked as a livepatch symbol" -- \
 		-u "$COMMAND_LINE"
 }
 
 t_rela_symbol_missing()
 {
 	rela_refused "symbol 'test_klp_no_such_symbol' not found in symbol table" \
+		"$(unresolved test_klp_no_such_symbol,0 vmlinux)" -- \
 		-r "$COMMAND_LINE=.klp.sym.vmlinux.test_klp_no_such_symbol,0"
 }
 
 t_rela_symbol_position()
 {
 	rela_refused "symbol position 7 for symbol 'saved_command_line' in object 'vmlinux'\
- not found" -r "$COMMAND_LINE=${COMMAND_LINE%,0},7"
+ not found" "$(unresolved saved_command_line,7 vmlinux)" -- -r "$COMMAND_LINE=${COMMAND_LINE%,0},7"
 }
 
 t_rela_vmlinux_in_target()
 {
 	klp_load $T
 	rela_refused "invalid access to vmlinux symbol 'saved_command_line' from module-specific\
- livepatch relocation section" -o "$COMMAND_LINE=$T"
+ livepatch relocation section" -- -o "$COMMAND_LINE=$T"
 }
 
 t_rela_target_symbol_name()
 {
 	klp_load $T
-	rela_refused "symbol .klp.sym.$T has an incorrectly formatted name" \
+	rela_refused "symbol .klp.sym.$T has an incorrectly formatted name" -- \
 		-r "$SECRET=.klp.sym.$T"
 }
 
@@ -281,7 +291,7 @@ t_rela_no_place()
 
 t_rela_not_kept()
 {
-	rela_refused "section .klp.rela.$T.text is not kept in memory" -k $T
+	rela_refused "section .klp.rela.$T.text is not kept in memory" -- -k $T
 }
 
 # The relocations before it have been written and have to be cleared: x86 refuses to overwrite a
@@ -325,6 +335,7 @@ t_rela_target_symbol_missing()
 	klp_load_fails EINVAL $T
 	klp_expect_log <<-END
 		livepatch: symbol 'test_klp_no_such_symbol' not found in symbol table
+		livepatch: $(unresolved test_klp_no_such_symbol,0 $T)
 		livepatch: failed to initialize patch '$R' for module '$T' (-22)
 		livepatch: patch '$R' failed for module '$T', refusing to load module '$T'
 	END
@@ -332,6 +343,23 @@ t_rela_target_symbol_missing()
 	klp_disable $R
 	klp_unload $R
 	klp_load $T
+	klp_expect_nothing_left $R
+}
+
+# The target has a symbol of this name with a suffix of the compiler.
+t_rela_derived()
+{
+	local name=test_klp_target_split why="which the compiler has derived from it"
+
+	klp_mkrela -r "$SECRET=.klp.sym.$T.$name,0" "${KLP_KO[$R]}" "$KLP_TMP/$R.ko"
+	klp_load $T
+	klp_mark
+	klp_load_fails EINVAL "$KLP_TMP/$R.ko"
+	klp_expect_log <<-END
+		livepatch: symbol '$name' not found in symbol table
+		livepatch: $(unresolved $name,0 $T)
+		livepatch: symbol '$name' of object '$T' exists only as '$name.isra.0', $why
+	END
 	klp_expect_nothing_left $R
 }
 
@@ -350,6 +378,7 @@ klp_main \
 	"rela_symbol_prefix a klp symbol without its prefix" \
 	"rela_symbol_unmarked a klp relocation to a symbol that is not a livepatch symbol" \
 	"rela_symbol_missing a klp symbol that does not exist" \
+	"rela_derived a klp symbol that exists only with a suffix of the compiler" \
 	"rela_symbol_position a klp symbol at a position past the last" \
 	"rela_vmlinux_in_target a symbol of vmlinux in a section of the target" \
 	"rela_target_symbol_name a malformed symbol in a section of the target" \
