@@ -41,6 +41,7 @@
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/ftrace.h>
+#include <linux/kprobes.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -423,7 +424,9 @@ static void *klp_find_other_handler(unsigned long ip)
 		if (!ftrace_ops_test(ops, ip, ops))
 			continue;
 		handler = klp_handler_of(ops);
-		break;
+		/* An IPMODIFY ops always excludes a livepatch, a direct caller rarely does. */
+		if (ops->flags & FTRACE_OPS_FL_IPMODIFY)
+			break;
 	} while_for_each_ftrace_op(ops);
 	return handler;
 }
@@ -438,6 +441,40 @@ static struct klp_rt_func *klp_func_at(struct klp_rt_object *obj, unsigned long 
 	}
 	return NULL;
 }
+
+#ifdef CONFIG_KPROBES_ON_FTRACE
+/*
+ * Log the kprobes of a function that is redirected by the common @handler of kprobes. Those with
+ * a post_handler have an IPMODIFY ops.
+ */
+static void klp_report_kprobes(const char *name, unsigned long ip, const void *handler)
+{
+	struct kprobe *probe, *member;
+
+	if (handler != kprobe_ftrace_handler)
+		return;
+	/* The kprobe may be unregistered, and is freed after a grace period. */
+	guard(preempt)();
+	probe = get_kprobe((void *)ip);
+	if (!probe)
+		return;
+	if (list_empty(&probe->list)) {
+		pr_err("function '%s' has a kprobe with post_handler %ps\n", name,
+		       probe->post_handler);
+		return;
+	}
+	/* A kprobe that stands for several ones has a list of them. */
+	list_for_each_entry_rcu(member, &probe->list, list) {
+		if (member->post_handler)
+			pr_err("function '%s' has a kprobe with post_handler %ps\n", name,
+			       member->post_handler);
+	}
+}
+#else
+static void klp_report_kprobes(const char *name, unsigned long ip, const void *handler)
+{
+}
+#endif
 
 /* Log why the addresses of functions of @obj could not be registered. */
 static void klp_report_registration(unsigned long *ips, unsigned int nr,
@@ -459,8 +496,10 @@ static void klp_report_registration(unsigned long *ips, unsigned int nr,
 		return;
 	pr_err("failed to %s for function '%s' (%d)\n", failed, func->name, ret);
 	handler = klp_find_other_handler(culprit);
-	if (handler)
-		pr_err("function '%s' is redirected by %ps\n", func->name, handler);
+	if (!handler)
+		return;
+	pr_err("function '%s' is redirected by %ps\n", func->name, handler);
+	klp_report_kprobes(func->name, culprit, handler);
 }
 
 static bool klp_batch_registered(const struct klp_redirect_batch *batch)

@@ -253,13 +253,11 @@ t_kprobe_later()
 	expect_hits 1 1 1 1
 }
 
-t_kprobe_post_handler()
+# expect_refused_by_kprobe: check the log of a patch that a kprobe with a post_handler excludes
+expect_refused_by_kprobe()
 {
-	KLP_KO[$K]=$(klp_find_module $K)
-	[ -f "${KLP_KO[$K]}" ] || klp_skip "no module $K: kprobes do not use ftrace here"
-	# On a function without another probe: otherwise it would share that probe, without its
-	# own ops.
-	klp_load $K func=version_proc_show
+	local probe="has a kprobe with post_handler probe_post_handler [$K]"
+
 	klp_mark
 	klp_load_fails EBUSY $P objects=vmlinux:cmdline+version
 	klp_expect_log <<-END
@@ -267,6 +265,7 @@ t_kprobe_post_handler()
 		$P: pre_patch vmlinux
 		livepatch: failed to register ftrace handler for function 'version_proc_show' (-16)
 		livepatch: function 'version_proc_show' is redirected by kprobe_ftrace_handler
+		livepatch: function 'version_proc_show' $probe
 		livepatch: failed to patch object 'vmlinux'
 		livepatch: failed to enable patch '$P'
 		$P: post_unpatch vmlinux
@@ -274,6 +273,22 @@ t_kprobe_post_handler()
 	END
 	klp_expect "what is in $KLP_SYSFS" "" "$(klp_list $KLP_SYSFS)"
 	klp_expect "redirected" version_proc_show "$(klp_redirected)"
+}
+
+t_kprobe_post_handler()
+{
+	trap undo EXIT
+	KLP_KO[$K]=$(klp_find_module $K)
+	[ -f "${KLP_KO[$K]}" ] || klp_skip "no module $K: kprobes do not use ftrace here"
+	# On a function without another probe: otherwise it would share that probe, without its
+	# own ops.
+	klp_load $K func=version_proc_show
+	expect_refused_by_kprobe
+	# A probe without a post_handler at the same place, which uses the same ops.
+	instance probes
+	probe other "p:klp/other version_proc_show" || klp_fail "no second kprobe"
+	expect_refused_by_kprobe
+	unprobe other
 	klp_unload $K
 	klp_expect "redirected" "" "$(klp_redirected)"
 
