@@ -320,12 +320,12 @@ EXPORT_SYMBOL_IF_KUNIT(klp_pop_version);
 /*
  * Register @ops. ftrace makes the BPF trampolines on its addresses share them. A trampoline
  * that is being attached or detached returns -EAGAIN: its lock is held by a task that waits for
- * direct_mutex, which the registration holds. Retry after a pause, in which that task can take
- * direct_mutex.
+ * direct_mutex, which the registration holds. Retry for @patience jiffies, each time after a
+ * pause, in which that task can take direct_mutex.
  */
-static int klp_register_patiently(struct ftrace_ops *ops)
+static int klp_register_patiently(struct ftrace_ops *ops, unsigned long patience)
 {
-	unsigned long deadline = jiffies + KLP_REGISTER_PATIENCE;
+	unsigned long deadline = jiffies + patience;
 	unsigned int pause = 1;
 	int ret;
 
@@ -338,9 +338,9 @@ static int klp_register_patiently(struct ftrace_ops *ops)
 	}
 }
 
-/* Set the filter of an ops to @ips and register it. */
+/* Set the filter of an ops to @ips and register it, with attempts for @patience jiffies. */
 static int klp_register_ops(struct ftrace_ops *ops, unsigned long *ips, unsigned int nr,
-			    const char **failed)
+			    unsigned long patience, const char **failed)
 {
 	int ret;
 
@@ -349,7 +349,7 @@ static int klp_register_ops(struct ftrace_ops *ops, unsigned long *ips, unsigned
 	if (ret)
 		return ret;
 	*failed = "register ftrace handler";
-	ret = klp_register_patiently(ops);
+	ret = klp_register_patiently(ops, patience);
 	/* The ops is never freed, so ftrace need not wait when it is unregistered. */
 	ops->flags &= ~FTRACE_OPS_FL_DYNAMIC;
 	return ret;
@@ -369,34 +369,95 @@ static int klp_unregister_batch(struct klp_redirect_batch *batch)
 }
 
 /*
+ * Register @ips and unregister them, without an effect on calls. Attempts are made for @patience
+ * jiffies. Each trial has a batch of its own: a registration that fails frees the trampoline of
+ * its ops, and a task may be in it since an earlier trial.
+ */
+static int klp_try_registration(unsigned long *ips, unsigned int nr, unsigned long patience)
+{
+	struct klp_redirect_batch *trial;
+	const char *failed;
+	int ret;
+
+	/* The batch has no versions, so calls are not redirected. */
+	trial = klp_alloc_batch(nr);
+	if (!trial)
+		return -ENOMEM;
+	ret = klp_register_ops(&trial->ops, ips, nr, patience, &failed);
+	if (ret) {
+		klp_free_batch(trial);
+		return ret;
+	}
+	klp_unregister_batch(trial);
+	klp_redirect_retire();
+	return 0;
+}
+
+/* Return true if an IPMODIFY ops is on @ip. */
+static bool klp_has_ipmodify(unsigned long ip)
+{
+	struct ftrace_ops *ops;
+
+	guard(mutex)(&ftrace_lock);
+	do_for_each_ftrace_op(ops, ftrace_ops_list) {
+		/* The last argument must not be NULL for an ops with FTRACE_OPS_FL_SAVE_REGS. */
+		if ((ops->flags & FTRACE_OPS_FL_IPMODIFY) && ftrace_ops_test(ops, ip, ops))
+			return true;
+	} while_for_each_ftrace_op(ops);
+	return false;
+}
+
+/* Return true if @ip has a direct caller, and no IPMODIFY ops with which it has to be shared. */
+static bool klp_only_direct(unsigned long ip)
+{
+	return ftrace_find_rec_direct(ip) && !klp_has_ipmodify(ip);
+}
+
+/*
+ * Tell the direct callers of @ips that they need not share the addresses any longer. The
+ * addresses have been removed from a filter, or their registration has failed after ftrace had
+ * told the direct callers to share them. ftrace tells the opposite only when an IPMODIFY ops is
+ * unregistered, so a temporary one is registered, with attempts for @patience jiffies. Without
+ * memory for it the direct callers keep sharing, at the cost of an indirect call.
+ */
+static void klp_release_direct_callers(const unsigned long *ips, unsigned int nr,
+				       unsigned long patience)
+{
+	unsigned int i, nr_direct = 0;
+	unsigned long *direct;
+
+	for (i = 0; i < nr && !klp_only_direct(ips[i]); i++)
+		;
+	if (i == nr)
+		return;
+	direct = kvmalloc_array(nr, sizeof(*direct), GFP_KERNEL);
+	if (!direct)
+		return;
+	for (; i < nr; i++) {
+		if (klp_only_direct(ips[i]))
+			direct[nr_direct++] = ips[i];
+	}
+	/* An empty filter would match every function. */
+	if (nr_direct)
+		klp_try_registration(direct, nr_direct, patience);
+	kvfree(direct);
+}
+
+/*
  * Find the address that makes the registration fail: the last one of the shortest prefix that
  * fails. Each attempt that succeeds has to be undone, so the search is a binary one.
  */
 static unsigned int klp_find_culprit(unsigned long *ips, unsigned int nr)
 {
 	unsigned int good = 0, bad = nr, middle;
-	struct klp_redirect_batch *trial;
-	const char *failed;
 
-	if (nr == 1)
-		return 0;
-	/* The trial batch has no versions, so calls are not redirected. */
-	trial = klp_alloc_batch(nr);
-	if (!trial)
-		return bad - 1;
 	while (bad - good > 1) {
 		middle = good + (bad - good) / 2;
-		if (klp_register_ops(&trial->ops, ips, middle, &failed)) {
+		if (klp_try_registration(ips, middle, KLP_REGISTER_PATIENCE))
 			bad = middle;
-			continue;
-		}
-		good = middle;
-		if (unregister_ftrace_function(&trial->ops))
-			return bad - 1;
+		else
+			good = middle;
 	}
-	/* A task may be in the trampoline of the trial batch. */
-	list_add_tail(&trial->node, &klp_unregistered_batches);
-	klp_redirect_retire();
 	return bad - 1;
 }
 
@@ -522,9 +583,10 @@ static int klp_register_addresses(struct klp_redirect_batch *batch, unsigned int
 	if (klp_batch_registered(batch))
 		ret = ftrace_set_filter_ips(&batch->ops, ips, nr, 0, 0);
 	else
-		ret = klp_register_ops(&batch->ops, ips, nr, &failed);
+		ret = klp_register_ops(&batch->ops, ips, nr, KLP_REGISTER_PATIENCE, &failed);
 	if (ret) {
 		klp_report_registration(ips, nr, obj, failed, ret);
+		klp_release_direct_callers(ips, nr, 0);
 		return ret;
 	}
 	if (!klp_batch_registered(batch))
@@ -608,9 +670,13 @@ void klp_redirect_prepare(struct klp_rt_patch *patch)
 				goto free;
 		}
 	}
-	if (!batch->nr_filtered ||
-	    klp_register_ops(&batch->ops, batch->ips, batch->nr_filtered, &failed))
+	if (!batch->nr_filtered)
 		goto free;
+	if (klp_register_ops(&batch->ops, batch->ips, batch->nr_filtered, KLP_REGISTER_PATIENCE,
+			     &failed)) {
+		klp_release_direct_callers(batch->ips, batch->nr_filtered, 0);
+		goto free;
+	}
 	batch->stale = true;
 	list_add_tail(&batch->node, &klp_batches);
 	return;
@@ -845,40 +911,6 @@ static int klp_remove_addresses(struct klp_redirect_batch *batch, unsigned int n
 	return nr ? ftrace_set_filter_ips(&batch->ops, batch->ips, nr, 1, 0) : 0;
 }
 
-static unsigned int klp_keep_direct(unsigned long *ips, unsigned int nr)
-{
-	unsigned int i, kept = 0;
-
-	for (i = 0; i < nr; i++) {
-		if (ftrace_find_rec_direct(ips[i]))
-			ips[kept++] = ips[i];
-	}
-	return kept;
-}
-
-/*
- * Tell the direct callers of @ips, which have been removed from a filter, that they need not
- * share the addresses any longer. ftrace tells them only when an IPMODIFY ops is unregistered,
- * so a temporary one is registered. Without memory for it the direct callers keep sharing, at
- * the cost of an indirect call.
- */
-static void klp_release_direct_callers(unsigned long *ips, unsigned int nr)
-{
-	struct klp_redirect_batch *batch;
-	const char *failed;
-
-	nr = klp_keep_direct(ips, nr);
-	if (!nr)
-		return;
-	batch = klp_alloc_batch(nr);
-	if (!batch)
-		return;
-	if (klp_register_ops(&batch->ops, ips, nr, &failed))
-		klp_free_batch(batch);
-	else
-		klp_unregister_batch(batch);
-}
-
 /*
  * Remove the addresses of a batch that have no version, and unregister an empty batch. An error
  * has no effect.
@@ -897,7 +929,7 @@ static int klp_trim_batch(struct klp_redirect_batch *batch)
 	ret = klp_remove_addresses(batch, nr);
 	if (ret)
 		return ret;
-	klp_release_direct_callers(batch->ips, nr);
+	klp_release_direct_callers(batch->ips, nr, KLP_REGISTER_PATIENCE);
 	klp_drop_unused(batch, nr);
 	return 0;
 }

@@ -496,6 +496,36 @@ t_direct_blocks()
 	klp_expect "redirected" "" "$(klp_redirected)"
 }
 
+# expect_direct_after_refusal OBJECTS: check that the direct caller need not share its function
+# after the patch has been refused because of another function
+expect_direct_after_refusal()
+{
+	klp_load_fails EBUSY $P "objects=$1"
+	klp_until "the direct caller has been told" klp_reads "$(klp_param $D shared)" N
+	expect_direct N
+	klp_expect_file /proc/cmdline "$CMDLINE"
+}
+
+# The registration fails after ftrace has told the direct caller to share its function.
+t_direct_other_fails()
+{
+	KLP_KO[$K]=$(klp_find_module $K)
+	[ -f "${KLP_KO[$K]}" ] || klp_skip "no module $K: kprobes do not use ftrace here"
+	load_direct
+	klp_load $T
+	klp_load $K func=version_proc_show
+	expect_direct_after_refusal vmlinux:version+cmdline
+	expect_direct_after_refusal vmlinux:cmdline+version
+	klp_unload $K
+	# The core does not reach the object of the direct caller. Only the registration of both
+	# objects together has told it.
+	klp_load $K func=test_klp_target_value
+	expect_direct_after_refusal $T:value,vmlinux:cmdline
+	klp_unload $K
+	klp_enable $P objects=vmlinux:version+cmdline
+	expect_direct Y
+}
+
 t_direct_refused()
 {
 	klp_enable $P objects=vmlinux:cmdline
@@ -600,6 +630,7 @@ klp_main \
 	"direct_busy a direct caller that is being changed: the registration is retried" \
 	"direct_blocks a direct caller that returns EBUSY: the log names both" \
 	"direct_refuses a direct caller that refuses to share: the patch is refused" \
+	"direct_other_fails a direct caller, and a patch that another function refuses" \
 	"direct_refused a patch, and a direct caller that refuses to share" \
 	"direct_and_tracer a direct caller, a tracer and a patch on one function" \
 	"late_modules modules that are loaded after the patch share a registration" \
