@@ -75,6 +75,11 @@ test-kcsan: have-deps ## the same on a kernel that looks for data races
 	@VARIANT=kcsan vm/kernel.sh
 	@VARIANT=kcsan vm/test.sh
 
+.PHONY: test-coexist
+test-coexist: have-deps ## livepatches beside BPF, fprobe, fail_function and other users of ftrace
+	@VARIANT=coexist vm/kernel.sh
+	@VARIANT=coexist TESTS="$${TESTS:-klp-coexist.sh klp-ftrace.sh}" vm/test.sh own
+
 .PHONY: fuzz
 fuzz: kernel ## hostile descriptions, modules and writes to sysfs, N=1000 of each, T=60 seconds
 	@vm/fuzz.sh

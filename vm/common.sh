@@ -91,13 +91,18 @@ idle_option()
 }
 
 # own_scripts: print the names of the tests of this project. Those of stock are called test-*.sh.
-# Files that are not executable are libraries.
+# Files that are not executable are libraries. klp-coexist.sh needs a kernel of its own.
 own_scripts()
 {
 	local script
 
 	for script in "$TOP"/tools/testing/selftests/livepatch/klp-*.sh; do
-		[ -x "$script" ] && echo "${script##*/}"
+		[ -x "$script" ] || continue
+		case "${script##*/} $VARIANT" in
+		'klp-coexist.sh coexist')	;;
+		klp-coexist.sh*)		continue ;;
+		esac
+		echo "${script##*/}"
 	done
 }
 
@@ -217,6 +222,16 @@ build_klpctl()
 		lock_build
 		make -s -C "$TOP/tools/livepatch" OUTPUT="$dir" "${flags[@]}"
 	) >"$LOG/klpctl.log" 2>&1 || die "cannot build klpctl, see $LOG/klpctl.log"
+}
+
+# build_bpf_program OUTPUT SOURCE: do what build_program does, with libbpf. Without libbpf, and
+# for a guest of another architecture, build nothing
+build_bpf_program()
+{
+	rm -f "$1"
+	[ -z "$DEBIAN" ] && pkg-config --exists libbpf || return 0
+	# shellcheck disable=SC2046 # a list of options
+	build_program "$1" "$2" $(pkg-config --cflags --libs libbpf)
 }
 
 # build_modules SOURCE DIR PROGRAM [COMMAND...]: copy the modules of SOURCE to DIR and build them,

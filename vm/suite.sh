@@ -75,10 +75,14 @@ own)
 	build_stock_header || die "cannot build a livepatch against the header of stock"
 	build_author_modules || die "cannot build modules, see $LOG/author-modules.log"
 	for source in "$dir"/klp_*.c; do
-		[[ $source != */klp_util.c ]] || continue
+		build=build_program
+		case "${source##*/}" in
+		klp_util.c)	continue ;;
+		klp_bpf.c)	build=build_bpf_program ;;
+		esac
 		tool=$KHOME/tools/$(basename "$source" .c)
-		build_program "$tool.$$" "$source" && mv "$tool.$$" "$tool" ||
-			die "cannot compile $source"
+		$build "$tool.$$" "$source" || die "cannot compile $source"
+		[ ! -e "$tool.$$" ] || mv "$tool.$$" "$tool"
 	done
 	;;
 stock)

@@ -45,6 +45,12 @@ fi
 round "full preemption, 4 processors, a kprobe on a patched function" SMP=4 BESIDE=kprobe \
 	"${full[@]}"
 round "voluntary preemption, all functions traced" BESIDE=tracer
+if [ -z "$DEBIAN" ]; then
+	VARIANT=coexist "$VM/kernel.sh" || exit
+	suites=(own)
+	round "beside BPF programs, fprobes and fail_function" VARIANT=coexist \
+		TESTS="${TESTS:-klp-coexist.sh klp-ftrace.sh}"
+fi
 if [ -z "$DEBIAN" ] && [ -z "$TESTS" ]; then
 	echo "# === klpctl on the kernel of stock"
 	p=0 f=1 s=0

@@ -3,17 +3,53 @@
  * Another user of ftrace with an IPMODIFY ops. ftrace allows one such ops per function, so it
  * blocks a livepatch and is blocked by one. It does not change any call.
  *
+ * With declared=0 the ops has no IPMODIFY flag, and may be on a function that is patched. With
+ * divert=1 its handler changes the address at which the call continues.
+ *
  * The parameter can be written at any time, also while a callback holds the lock of the
  * livepatch core, for which loading a module would wait.
  */
+#include <linux/atomic.h>
+#include <linux/errno.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/string.h>
 
-static void ipmodify_handler(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
-			     struct ftrace_regs *fregs)
+static bool declared = true;
+module_param(declared, bool, 0444);
+MODULE_PARM_DESC(declared, "declare with the IPMODIFY flag that calls could be changed");
+
+static bool divert;
+module_param(divert, bool, 0444);
+MODULE_PARM_DESC(divert, "make the function fail with -EXDEV");
+
+static atomic_t hits;
+
+static int hits_get(char *buf, const struct kernel_param *kp)
 {
+	return sysfs_emit(buf, "%d\n", atomic_read(&hits));
+}
+
+static const struct kernel_param_ops hits_ops = {
+	.get = hits_get,
+};
+
+module_param_cb(hits, &hits_ops, NULL, 0444);
+MODULE_PARM_DESC(hits, "how often the handler has been called (read only)");
+
+/* The other side of a diverted call. It needs no arguments. */
+static long diverted(void)
+{
+	return -EXDEV;
+}
+
+static void notrace ipmodify_handler(unsigned long ip, unsigned long parent_ip,
+				     struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	atomic_inc(&hits);
+	if (divert)
+		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)diverted);
 }
 
 static struct ftrace_ops ipmodify_ops = {
@@ -43,6 +79,8 @@ static int function_set(const char *val, const struct kernel_param *kp)
 	if (!*wanted)
 		return 0;
 
+	if (!declared)
+		ipmodify_ops.flags &= ~FTRACE_OPS_FL_IPMODIFY;
 	ret = ftrace_set_filter(&ipmodify_ops, wanted, strlen(wanted), 1);
 	if (ret)
 		return ret;

@@ -150,6 +150,25 @@ static int new_version(struct seq_file *m, void *v)
 	return 0;
 }
 
+/* 1, 2 or 3. The name of the first module has no number. */
+static int module_number(void)
+{
+	const char last = KBUILD_MODNAME[sizeof(KBUILD_MODNAME) - 2];
+
+	return isdigit(last) ? last - '0' : 1;
+}
+
+/* Replaces a system call whose result is a small number. */
+static long new_priority(const struct pt_regs *regs)
+{
+	return 1000 + module_number();
+}
+
+static int new_part(void)
+{
+	return 0;
+}
+
 static void new_value(struct seq_file *m)
 {
 	seq_puts(m, "value: " KBUILD_MODNAME "\n");
@@ -262,17 +281,25 @@ static int new_top(struct seq_file *m)
 	return 0;
 }
 
-/* 1, 2 or 3. The name of the first module has no number. */
 static void new_step(int *version)
 {
-	const char last = KBUILD_MODNAME[sizeof(KBUILD_MODNAME) - 2];
-
-	WRITE_ONCE(*version, isdigit(last) ? last - '0' : 1);
+	WRITE_ONCE(*version, module_number());
 }
 
 static void new_vm_open(struct vm_area_struct *vma)
 {
 }
+
+/* Names of system calls in kallsyms. */
+#if defined(CONFIG_X86_64)
+#define SYSCALL_PREFIX	"__x64_"
+#elif defined(CONFIG_S390)
+#define SYSCALL_PREFIX	"__s390x_"
+#elif defined(CONFIG_ARM64)
+#define SYSCALL_PREFIX	"__arm64_"
+#else
+#define SYSCALL_PREFIX	""
+#endif
 
 /* A function by its name in the parameter objects, and its entry for the core. */
 static const struct {
@@ -281,6 +308,8 @@ static const struct {
 } known_funcs[] = {
 	{ "cmdline", { .old_name = "cmdline_proc_show", .new_func = new_cmdline } },
 	{ "version", { .old_name = "version_proc_show", .new_func = new_version } },
+	{ "priority", { .old_name = SYSCALL_PREFIX "sys_sched_get_priority_max",
+			.new_func = new_priority } },
 	{ "value", { .old_name = "test_klp_target_value", .new_func = new_value } },
 	{ "extra", { .old_name = "test_klp_target_extra", .new_func = new_extra } },
 	{ "first", { .old_name = "test_klp_target_twin", .new_func = new_first,
@@ -299,6 +328,12 @@ static const struct {
 	{ "step", { .old_name = "test_klp_chain_step", .new_func = new_step } },
 	{ "vm_open", { .old_name = "test_klp_chain_vm_open", .new_func = new_vm_open } },
 	{ "nap", { .old_name = "test_klp_hold_nap", .new_func = new_nap } },
+};
+
+/* All functions of test_klp_batch, "parts" in the parameter objects. */
+#define PART(nr)	{ .old_name = "test_klp_batch_part" #nr, .new_func = new_part },
+static const struct klp_func parts[] = {
+#include "parts.h"
 };
 
 /* Contains the names of the objects. */
@@ -563,7 +598,7 @@ static int describe_funcs(struct klp_object *obj, char *keys)
 	char *key;
 
 	/* The empty entry ends the list, and may be the only one. */
-	func = kcalloc(count_char(keys, '+') + 2, sizeof(*func), GFP_KERNEL);
+	func = kcalloc(count_char(keys, '+') + 2 + ARRAY_SIZE(parts), sizeof(*func), GFP_KERNEL);
 	if (!func)
 		return -ENOMEM;
 
@@ -571,6 +606,11 @@ static int describe_funcs(struct klp_object *obj, char *keys)
 	while ((key = strsep(&keys, "+"))) {
 		if (!*key)
 			continue;
+		if (!strcmp(key, "parts")) {
+			memcpy(func, parts, sizeof(parts));
+			func += ARRAY_SIZE(parts);
+			continue;
+		}
 
 		stack_only = *key == '~';
 		key += stack_only;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Sourced by klp-ftrace.sh and klp-tasks.sh: settings of the system that a test changes, and the
-# events of single tasks.
+# Sourced by klp-ftrace.sh, klp-coexist.sh and klp-tasks.sh: settings of the system that a test
+# changes, and the events of single tasks.
 
 T=test_klp_target
 SCHED=/sys/kernel/debug/sched
@@ -13,11 +13,19 @@ FAIR=
 
 # --- settings that tests change and restore -------------------------------------------------------
 
+# probe_file: print the path of the file with all kinds of probes, or of that with kprobes
+probe_file()
+{
+	local file=$KLP_TRACING/dynamic_events
+
+	[ -w "$file" ] || file=$KLP_TRACING/kprobe_events
+	echo "$file"
+}
+
 # probes: print the probes of these scripts
 probes()
 {
-	[ ! -r "$KLP_TRACING/kprobe_events" ] ||
-		sed -n 's|^[^:]*:\(klp/[^ ]*\) .*|\1|p' "$KLP_TRACING/kprobe_events"
+	[ ! -r "$(probe_file)" ] || sed -n 's|^[^:]*:\(klp/[^ ]*\) .*|\1|p' "$(probe_file)"
 }
 
 # The EXIT trap of a test that changes settings which klp-lib.sh does not restore.
@@ -34,7 +42,7 @@ undo()
 		rmdir "$dir"
 	done
 	probes | while read -r event; do
-		echo "-:$event" >> "$KLP_TRACING/kprobe_events"
+		echo "-:$event" >> "$(probe_file)"
 	done
 	[ -z "$MODEL" ] || echo "$MODEL" > $SCHED/preempt
 	[ -z "$FAIR" ] || echo "${FAIR#* }" > "${FAIR% *}"
