@@ -44,6 +44,7 @@ esac
 	SHARED=$BUILD/linux		# the stock source, with our tree laid over it for x86_64
 	LINUX=$AHOME/linux		# the stock source with our tree laid over it
 	PRISTINE=$BUILD/pristine	# the stock files that our tree replaces
+	DAEMONS=$BUILD/daemons		# unpacked packages of vm/packages.daemons
 	GUEST_ROOT=			# the root of the guest, if it is not that of the host
 	[ -z "$DEBIAN" ] || GUEST_ROOT=$AHOME/guest-root
 	KHOME=$AHOME${VARIANT:+/$VARIANT}	# what belongs to one kernel

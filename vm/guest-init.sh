@@ -87,7 +87,7 @@ port()
 }
 
 env=(
-	-i "PATH=$PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LC_ALL=C.UTF-8
+	-i "PATH=$PATH:$KLP_BUILD/daemons/usr/bin" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LC_ALL=C.UTF-8
 	"TERM=$TERM" "KDIR=$KLP_KDIR" "KLP_DIR=$KLP_DIR" "KLP_BUILD=$KLP_BUILD"
 )
 cd "$KLP_DIR" || give_up "no $KLP_DIR"
