@@ -112,7 +112,7 @@ faults: have-deps ## fail every allocation and every fallible call of the core, 
 	@vm/faults.sh
 
 .PHONY: lint
-lint: kernel ## checkpatch, sparse, W=1, kernel-doc and shellcheck over our files
+lint: kernel ## checkpatch, sparse, W=1, kernel-doc, shellcheck, ansible-lint over our files
 	@vm/lint.sh
 
 .PHONY: model

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # lint.sh: run the checkers of the kernel over all files that belong in a kernel tree, shellcheck
-# over scripts, a list of words over all files, and systemd's checker over the unit of klpctl. Any
-# output of a checker is an error.
+# over scripts, a list of words over all files, systemd's checker over the unit of klpctl, and
+# yamllint, ansible-lint and the tests of its modules over the Ansible collection. Any output of a
+# checker is an error.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -123,18 +124,42 @@ run_author_modules()
 	done
 }
 
+# What make install of klpctl writes, for the checks of units and of the collection.
+INSTALLED=$OBJ/klpctl-root
+
+run_install()
+{
+	rm -rf "$INSTALLED"
+	build_klpctl
+	make -s --no-print-directory -C "$TOP/tools/livepatch" OUTPUT="$KHOME/klpctl" \
+		DESTDIR="$INSTALLED" install
+}
+
 # Check the installed unit, with the program that it starts.
 run_unit()
 {
-	local root=$OBJ/klpctl-root
+	local root=$INSTALLED
 
-	rm -rf "$root"
-	build_klpctl
-	make -s --no-print-directory -C "$TOP/tools/livepatch" OUTPUT="$KHOME/klpctl" \
-		DESTDIR="$root" install || echo "klpctl cannot be installed"
 	systemd-analyze verify --man=no --root="$root" \
 		"$root/usr/lib/systemd/system/livepatch.service" ||
 		echo "the unit is refused"
+}
+
+# Check the collection where Ansible looks for it: the checker resolves the names of modules.
+run_collection()
+{
+	local home=$INSTALLED/usr/share/ansible/collections
+	local source=$TOP/tools/livepatch/ansible
+
+	yamllint -s -f parsable -c "$source/.yamllint" "$source"
+	cd "$home/ansible_collections/linux/livepatch" || return
+	export ANSIBLE_COLLECTIONS_PATH=$home ANSIBLE_LOCALHOST_WARNING=False
+	ansible-lint -q --nocolor -p -c "$source/.ansible-lint" playbooks/*.yml \
+		playbooks/tasks/*.yml roles/livepatch galaxy.yml meta/runtime.yml
+	ansible-doc -t module linux.livepatch.livepatch{,_info,_report} >/dev/null
+	# The interpreter for which Debian's Ansible is installed.
+	/usr/bin/python3 "$source/tests/test_modules.py" >"$LOG/lint-modules.log" 2>&1 ||
+		cat "$LOG/lint-modules.log"
 }
 
 run_shellcheck()
@@ -188,7 +213,9 @@ if [ ! -e "$OBJ/.config" ] || ! cmp -s "$BUILD/kernel.stamp" "$OBJ/.stamp"; then
 fi
 check "sparse and W=1" run_sparse
 check "modules of livepatch.mk" run_author_modules
+check "installation of klpctl" run_install
 check "unit of klpctl" run_unit
+check "Ansible collection" run_collection
 check "header of stock" run_stock_header
 
 [ $bad -eq 0 ] || die "not clean"
