@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # lint.sh: run the checkers of the kernel over all files that belong in a kernel tree, shellcheck
-# over scripts, a list of words over all files, systemd's checker over the unit of klpctl, and
-# yamllint, ansible-lint and the tests of its modules over the Ansible collection. Any output of a
-# checker is an error.
+# over scripts, a list of words over all files, systemd's checker over the units of klpctl,
+# yamllint, ansible-lint and the tests of its modules over the Ansible collection, and promtool over
+# the alert rules, their tests and the queries of the dashboard. Any output of a checker is an error.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -135,14 +135,17 @@ run_install()
 		DESTDIR="$INSTALLED" install
 }
 
-# Check the installed unit, with the program that it starts.
-run_unit()
+# Check the installed units, with the programs that they start.
+run_units()
 {
 	local root=$INSTALLED
 
+	# Units depend on these by default.
+	cp /usr/lib/systemd/system/{sysinit,basic,timers,shutdown}.target \
+		"$root/usr/lib/systemd/system"
 	systemd-analyze verify --man=no --root="$root" \
-		"$root/usr/lib/systemd/system/livepatch.service" ||
-		echo "the unit is refused"
+		"$root"/usr/lib/systemd/system/{livepatch.service,klpctl-metrics.{service,timer}} ||
+		echo "the units are refused"
 }
 
 # Check the collection where Ansible looks for it: the checker resolves the names of modules.
@@ -160,6 +163,31 @@ run_collection()
 	# The interpreter for which Debian's Ansible is installed.
 	/usr/bin/python3 "$source/tests/test_modules.py" >"$LOG/lint-modules.log" 2>&1 ||
 		cat "$LOG/lint-modules.log"
+}
+
+# Print the queries of the dashboard as rules, which promtool can check.
+dashboard_rules()
+{
+	/usr/bin/python3 - "$1" <<-'END'
+		import json, sys
+		panels = json.load(open(sys.argv[1], encoding="utf-8"))["panels"]
+		queries = [t["expr"].replace("$job", ".*") for p in panels for t in p["targets"]]
+		rules = [{"record": "q:%d" % n, "expr": q} for n, q in enumerate(queries)]
+		print(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+	END
+}
+
+# Check rules, tests and queries. promtool prints also what is right.
+run_rules()
+{
+	local rules=$TOP/tools/livepatch/prometheus out
+
+	yamllint -s -f parsable -c "$TOP/tools/livepatch/ansible/.yamllint" "$rules"
+	dashboard_rules "$rules/grafana-livepatch.json" >"$OBJ/dashboard.yml"
+	PATH=$DAEMONS/usr/bin:$PATH
+	out=$(promtool check rules "$rules/livepatch.rules.yml" "$OBJ/dashboard.yml" 2>&1) ||
+		echo "$out"
+	out=$(promtool test rules "$rules/livepatch.test.yml" 2>&1) || echo "$out"
 }
 
 run_shellcheck()
@@ -214,8 +242,9 @@ fi
 check "sparse and W=1" run_sparse
 check "modules of livepatch.mk" run_author_modules
 check "installation of klpctl" run_install
-check "unit of klpctl" run_unit
+check "units of klpctl" run_units
 check "Ansible collection" run_collection
+check "Prometheus rules" run_rules
 check "header of stock" run_stock_header
 
 [ $bad -eq 0 ] || die "not clean"

@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include "klpctl.h"
 
+#define TAINT_LIVEPATCH	0x8000	/* in /proc/sys/kernel/tainted */
+
 static long get_enabled(const struct patch *patch)
 {
 	return patch->enabled;
@@ -145,6 +147,17 @@ static void print_gauge(FILE *file, const struct patches *patches, size_t gauge)
 	}
 }
 
+/* Print whether a livepatch has been loaded since the boot. */
+static void print_tainted(FILE *file)
+{
+	long tainted = read_number(in_root("/proc/sys/kernel/tainted"));
+
+	if (tainted == UNKNOWN)
+		return;
+	print_head(file, "kernel_tainted", "A livepatch has been loaded since the boot.");
+	fprintf(file, "livepatch_kernel_tainted %d\n", !!(tainted & TAINT_LIVEPATCH));
+}
+
 static void print_kernel(FILE *file, const struct patches *patches)
 {
 	const char *core = core_word(patches);
@@ -156,6 +169,7 @@ static void print_kernel(FILE *file, const struct patches *patches)
 	print_label(file, "core", core ? core : "unknown");
 	fputs("} 1\n", file);
 
+	print_tainted(file);
 	print_head(file, "patches", "Livepatches, with modules of which the patch is disabled.");
 	fprintf(file, "livepatch_patches %zu\n", patches->nr);
 }

@@ -37,7 +37,8 @@ def import_collection():
 
 import_collection()
 basic = importlib.import_module("ansible.module_utils.basic")
-MODULES = {name: importlib.import_module("ansible_collections.linux.livepatch.plugins.modules." + name)
+PLUGINS = "ansible_collections.linux.livepatch.plugins."
+MODULES = {name: importlib.import_module(PLUGINS + "modules." + name)
            for name in ("livepatch", "livepatch_info", "livepatch_report")}
 
 

@@ -592,7 +592,8 @@ t_metrics()
 {
 	klp_enable $P objects=vmlinux:cmdline
 	ctl $DONE metrics
-	says "^livepatch_patches [1-9]" "^livepatch_patch_state\{.*state=\"enabled\".*\} 1$"
+	says "^livepatch_patches [1-9]" "^livepatch_patch_state\{.*state=\"enabled\".*\} 1$" \
+		"^livepatch_kernel_tainted 1$"
 	ctl $DONE metrics --textfile "$KLP_TMP/livepatch.prom"
 	grep -q "^livepatch_patches [1-9]" "$KLP_TMP/livepatch.prom" || klp_fail "the file is wrong"
 	command -v promtool > /dev/null || klp_skip "no promtool; all else is right"

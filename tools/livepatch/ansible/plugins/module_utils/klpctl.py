@@ -28,7 +28,8 @@ class Klpctl:
         self.module = module
         self.path = module.get_bin_path(program, opt_dirs=["/usr/local/sbin"])
         if not self.path:
-            self.fail("no_klpctl", "there is no program '%s' on this host: install klpctl" % program)
+            self.fail("no_klpctl", "there is no program '%s' on this host: install klpctl"
+                      % program)
 
     def fail(self, reason, message, **results):
         """End the module. reason is a word for programs, message is for people."""
@@ -78,7 +79,7 @@ def is_moving(patch):
 
 
 def word(patch):
-    """Return the state of the patch in a word of klpctl, with one for a module that is not loaded."""
+    """Return the state of the patch in a word, also for a module that is not loaded."""
     return patch["state"] if patch else "not loaded"
 
 

@@ -165,7 +165,7 @@ class Livepatch:
         return ["--timeout", self.options["timeout"]]
 
     def give_up(self, message):
-        """Reverse a transition that is not complete in time. Return if it has completed meanwhile."""
+        """Reverse a transition that took too long. Return if it has completed meanwhile."""
         self.klpctl.run("reverse", self.name, *self.timeout())
         self.read()
         if in_force(self.patch):

@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: livepatch_info
 short_description: Read the livepatches of a host, and check them
 description:
-  - Returns what klpctl knows of the livepatches of the host, and what the kernel has logged. Changes
-    nothing.
+  - Returns what klpctl knows of the livepatches of the host, and what the kernel has logged.
+    Changes nothing.
   - With O(expect), the module fails if the host is not in the state that is expected after a
     livepatch has been enabled.
 options:

@@ -196,7 +196,8 @@ def main():
               "stopped": options["stopped"], "summary": summary, "hosts": hosts}
     if not module.check_mode:
         try:
-            replace_file(options["path"] + ".json", json.dumps(report, indent=1, sort_keys=True) + "\n")
+            replace_file(options["path"] + ".json",
+                         json.dumps(report, indent=1, sort_keys=True) + "\n")
             replace_file(options["path"] + ".txt", "\n".join(lines) + "\n")
         except OSError as error:
             module.fail_json(msg="the report cannot be written: %s" % error)
