@@ -303,6 +303,9 @@ class Report(Case):
 
     def test_times_of_an_earlier_run_stay(self):
         self.report(a={"outcome": "protected", "in_force": ["fix_2"], "seconds": 1.5})
+        # The report after a batch in which the host is not.
+        results = self.report(a={"outcome": "pending", "in_force": ["fix_2"]})
+        self.assertEqual(results["summary"]["seconds"]["measured"], 0)
         results = self.report(a={"outcome": "protected", "in_force": ["fix_2"], "seconds": ""})
         self.assertEqual(results["summary"]["seconds"]["median"], 1.5)
 

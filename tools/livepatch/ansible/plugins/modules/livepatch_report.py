@@ -185,9 +185,9 @@ def main():
     hosts = {host: clean(entry) for host, entry in options["hosts"].items()}
     earlier = read_earlier(options["path"] + ".json", options["name"])
     for host, entry in hosts.items():
-        before = earlier.get(host, {})
-        if entry["outcome"] == "protected" and entry["seconds"] is None:
-            entry["seconds"] = before.get("seconds")
+        # Also for hosts of later batches, whose outcome is still pending.
+        if entry["seconds"] is None:
+            entry["seconds"] = earlier.get(host, {}).get("seconds")
 
     summary = summarize(hosts)
     lines = text_lines(options["name"], options["stopped"], summary, hosts)
