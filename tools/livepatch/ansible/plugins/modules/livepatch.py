@@ -170,7 +170,8 @@ class Livepatch:
         self.read()
         if in_force(self.patch):
             return
-        if self.patch and not is_moving(self.patch):
+        # The core may still be about to drop its references: klpctl tries again for a while.
+        if self.patch and not self.patch["transition"]:
             self.klpctl.run("unload", self.name)
         self.read()
         if self.patch:
