@@ -341,6 +341,9 @@ static bool trace_setup(struct trace_reader *reader, const char *directory)
 	if (!reader->tep)
 		return false;
 	endian = tep_is_local_bigendian(reader->tep) ? KBUFFER_ENDIAN_BIG : KBUFFER_ENDIAN_LITTLE;
+	/* libtraceevent assumes that the data comes from a little-endian machine. */
+	tep_set_file_bigendian(reader->tep, tep_is_local_bigendian(reader->tep) ?
+			       TEP_BIG_ENDIAN : TEP_LITTLE_ENDIAN);
 	reader->buffer = kbuffer_alloc(sizeof(long) == 8 ? KBUFFER_LSIZE_8 : KBUFFER_LSIZE_4,
 				       endian);
 	if (!reader->buffer || !enable_events(reader))
