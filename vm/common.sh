@@ -201,14 +201,16 @@ build_program()
 # system has.
 build_klpctl()
 {
-	local flags=() libraries dir=$KHOME/klpctl
+	local flags=() libraries libc dir=$KHOME/klpctl
 
 	if [ -n "$GUEST_ROOT" ]; then
 		"$VM/guest-root.sh" || exit
 		libraries=lib/$("${CROSS}gcc" -print-multiarch)
+		# The libc of the compiler comes first: that of the root has absolute links.
+		libc=$(dirname "$("${CROSS}gcc" -print-file-name=libc.so)")
 		flags=(
 			CC="${CROSS}gcc"
-			LDFLAGS="-Wl,-rpath-link,$GUEST_ROOT/usr/$libraries:$GUEST_ROOT/$libraries"
+			LDFLAGS="-L$libc -Wl,-rpath-link,$GUEST_ROOT/usr/$libraries:$GUEST_ROOT/$libraries"
 			PKG_CONFIG="env PKG_CONFIG_SYSROOT_DIR=$GUEST_ROOT \
 				PKG_CONFIG_LIBDIR=$GUEST_ROOT/usr/$libraries/pkgconfig pkg-config"
 		)

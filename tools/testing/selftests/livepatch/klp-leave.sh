@@ -317,7 +317,8 @@ t_init_fails_forced()
 	expect_waits $P 1
 	klp_expect "error of forcing" EBUSY "$(klp_write $KLP_SYSFS/$P/force 1)"
 	kill -0 $KLP_LOADER 2>/dev/null || klp_fail "the loader has not waited"
-	klp_release $L
+	# The module and its parameters may be removed as soon as the task continues.
+	klp_set "$(klp_param $L hold)" 0
 	expect_load_failed
 	klp_wait_transition $P
 	klp_expect "what is in $KLP_SYSFS" $P "$(klp_list $KLP_SYSFS)"
