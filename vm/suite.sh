@@ -63,7 +63,7 @@ shift
 case "$suite" in
 own)
 	dir=$LINUX/tools/testing/selftests/livepatch
-	limit=1500 each=300 name=${name:-test} options='' nested=1
+	limit=2400 each=600 name=${name:-test} options='' nested=1
 	# shellcheck disable=SC2046 # a list of names
 	[ $# -gt 0 ] || set -- $(own_scripts)
 	# A separate directory: another target that runs overlay.sh would remove the programs from
