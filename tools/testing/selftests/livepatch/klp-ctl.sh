@@ -615,9 +615,10 @@ t_full_disk()
 	SAID=$("$KLPCTL" status 2>&1 > /dev/full) && klp_fail "status ignores a full disk"
 	says "the output cannot be written: No space left on device"
 	SAID=$(unshare -m bash -ec '
-		mount -t tmpfs -o size=8k none /var/lib
+		page=$(getconf PAGE_SIZE)
+		mount -t tmpfs -o size=$((2 * page)) none /var/lib
 		echo old > /var/lib/a.prom
-		head -c 4096 /dev/zero > /var/lib/rest
+		head -c $page /dev/zero > /var/lib/rest
 		"$KLPCTL" metrics --textfile /var/lib/a.prom || :
 		cat /var/lib/a.prom
 		ls -A /var/lib
