@@ -102,6 +102,11 @@ bench: kernel ## times beside those of the stock kernel, over an hour; QUICK=1 t
 	@vm/kernel.sh --stock
 	@vm/bench.sh
 
+.PHONY: fleet
+fleet: kernel ## roll out livepatches over N=6 guests by Ansible, watched by Prometheus
+	@vm/kernel.sh --stock
+	@vm/fleet.sh
+
 .PHONY: stress
 stress: kernel ## everything at random and at once, T=600 seconds, SEED=N to repeat
 	@vm/stress.sh
@@ -155,7 +160,7 @@ print-kdir: ## the folder to compile modules against
 .PHONY: clean
 clean: ## remove what was built, keep the unpacked source
 	@rm -rf $(addprefix $(BUILD)/,matrix kernel kernel.stamp root lint stock stock-tests docs bench fuzz \
-		klpctl model stress tools log $(notdir $(wildcard vm/config/*)))
+		klpctl model stress fleet tools log $(notdir $(wildcard vm/config/*)))
 
 .PHONY: distclean
 distclean: ## remove the whole build folder

@@ -5,7 +5,7 @@
 # guest-root.sh, read-only over 9p. Mount a writable overlay over it and the usual file systems,
 # run the command, report its status, and power off. KLP_RUN is passed on the command line of the
 # kernel, and so are KLP_SHARES, the directories that another root does not have, and KLP_MOUNT,
-# the options of their mounts.
+# the options of mounts.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -72,6 +72,16 @@ done
 mkdir -p /lib/modules
 mount --bind "$KLP_MODULES" /lib/modules
 command -v ip >/dev/null && ip link set lo up
+if [ -n "$KLP_FORWARDS" ]; then
+	# The address that QEMU forwards ports to.
+	modprobe virtio_net && ip address add 10.0.2.15/24 dev eth0 && ip link set eth0 up ||
+		give_up "no network"
+fi
+if [ -n "$KLP_DATA" ]; then
+	mkdir -p "$KLP_DATA"
+	mount -n -t 9p -o "${KLP_MOUNT/cache=loose/cache=none}" data "$KLP_DATA" ||
+		give_up "no $KLP_DATA"
+fi
 # From now on the console has the messages of the kernel, without those for debugging.
 echo 7 >/proc/sys/kernel/printk
 

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] [-w] COMMAND: boot our kernel and run COMMAND (a
-# line of bash) in it as root, in this directory. Prints its output and returns its status.
+# guest.sh [-n NAME] [-t SECONDS] [-i] [-s] [-c] [-w] [-f PORT:PORT]... [-d DIR] COMMAND: boot our
+# kernel and run COMMAND (a line of bash) in it as root, in this directory. Prints its output and
+# returns its status.
 #
 #	-n NAME		name of the logs: build/log/NAME.console
 #	-t SECONDS	time limit, unless TIMEOUT in the environment has another one
@@ -10,6 +11,9 @@
 #	-s		boot the stock kernel, built by kernel.sh --stock
 #	-c		one processor whose clock counts one nanosecond for each instruction
 #	-w		the same clock, any number of processors: idle time is skipped
+#	-f PORT:PORT	a network card, and a port of 127.0.0.1 that leads to a port of the guest.
+#			The guest cannot reach anything
+#	-d DIR		a directory that the guest can write to, at the same path
 #
 # Status 124: time limit; 125: the guest ended without the status of the command; 126: the kernel
 # has reported something. In each case the console is shown. A guest that dies before its first
@@ -19,8 +23,8 @@
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
 
-name=vm limit=900 tty='' count='' warp=''
-while getopts n:t:iscw opt; do
+name=vm limit=900 tty='' count='' warp='' forwards='' data=''
+while getopts n:t:iscwf:d: opt; do
 	case "$opt" in
 	n)	name=$OPTARG ;;
 	t)	limit=$OPTARG ;;
@@ -28,6 +32,8 @@ while getopts n:t:iscw opt; do
 	s)	use_stock ;;
 	c)	count=y ;;
 	w)	warp=y ;;
+	f)	forwards+=,hostfwd=tcp:127.0.0.1:${OPTARG%:*}-:${OPTARG#*:} ;;
+	d)	data=$OPTARG ;;
 	*)	exit 2 ;;
 	esac
 done
@@ -67,6 +73,8 @@ mkdir -p "$run"
 	printf 'KLP_BUILD=%q\n' "$BUILD"
 	printf 'KLP_COMMAND=%q\n' "$command"
 	printf 'KLP_TTY=%q\n' "$tty"
+	printf 'KLP_FORWARDS=%q\n' "$forwards"
+	printf 'KLP_DATA=%q\n' "$data"
 	printf 'TERM=%q\n' "${TERM:-dumb}"
 	[ -n "$tty" ] && stty size | sed 's/\(.*\) \(.*\)/KLP_ROWS=\1 KLP_COLUMNS=\2/'
 } >"$run/env"
@@ -89,10 +97,12 @@ mount=trans=virtio,version=9p2000.L,msize=512000,cache=loose
 append="console=$CONSOLE loglevel=5 panic=-1 oops=panic root=hostfs rootfstype=9p"
 append+=" rootflags=$mount ro $BOOT_ARGS watchdog_thresh=60"
 append+=" init=$init KLP_RUN=$run $debug $KERNEL_ARGS"
-[ ${#shares[@]} -eq 0 ] || append+=" KLP_MOUNT=$mount KLP_SHARES=$(IFS=:; echo "${shares[*]}")"
+append+=" KLP_MOUNT=$mount"
+[ ${#shares[@]} -eq 0 ] || append+=" KLP_SHARES=$(IFS=:; echo "${shares[*]}")"
 
 # No network, no display and no disks. The two network cards are connected only to each other.
-# Their driver is a module that only a test loads.
+# Their driver is a module that only a test loads. With forwarded ports there is one card, and
+# restrict=on refuses connections that the guest opens.
 share=readonly=on,multidevs=remap,security_model=none
 nine=virtio-9p-$TRANSPORT net=virtio-net-$TRANSPORT
 [ "$TRANSPORT" = ccw ] || net+=,romfile=
@@ -106,9 +116,19 @@ qemu=(
 	-device "virtio-serial-$TRANSPORT"
 	-chardev "file,id=status,path=$run/status"
 	-device virtserialport,chardev=status,name=status
-	-netdev hubport,id=wire0,hubid=0 -device "$net,netdev=wire0"
-	-netdev hubport,id=wire1,hubid=0 -device "$net,netdev=wire1"
 )
+if [ -n "$forwards" ]; then
+	qemu+=(-netdev "user,id=user,ipv6=off,restrict=on$forwards" -device "$net,netdev=user")
+else
+	# shellcheck disable=SC2054
+	qemu+=(-netdev hubport,id=wire0,hubid=0 -device "$net,netdev=wire0")
+	# shellcheck disable=SC2054
+	qemu+=(-netdev hubport,id=wire1,hubid=0 -device "$net,netdev=wire1")
+fi
+if [ -n "$data" ]; then
+	qemu+=(-fsdev "local,id=data,path=$data,${share/readonly=on/readonly=off}")
+	qemu+=(-device "$nine,fsdev=data,mount_tag=data")
+fi
 for ((i = 0; i < ${#shares[@]}; i++)); do
 	qemu+=(-fsdev "local,id=share$i,path=${shares[i]},$share")
 	qemu+=(-device "$nine,fsdev=share$i,mount_tag=share$i")

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0
+#define FLEET_VERSION 1
+#include "test_klp_fleet_patch.h"
