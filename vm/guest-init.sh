@@ -96,8 +96,10 @@ port()
 	give_up "QEMU shows no port $1"
 }
 
+# Programs of the host, which do not run in a guest with another root.
+[ -n "$KLP_SHARES" ] || PATH+=:$KLP_BUILD/daemons/usr/bin
 env=(
-	-i "PATH=$PATH:$KLP_BUILD/daemons/usr/bin" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LC_ALL=C.UTF-8
+	-i "PATH=$PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LC_ALL=C.UTF-8
 	"TERM=$TERM" "KDIR=$KLP_KDIR" "KLP_DIR=$KLP_DIR" "KLP_BUILD=$KLP_BUILD"
 )
 cd "$KLP_DIR" || give_up "no $KLP_DIR"
