@@ -4,7 +4,8 @@
 # lint.sh: run the checkers of the kernel over all files that belong in a kernel tree, shellcheck
 # over scripts, a list of words over all files, systemd's checker over the units of klpctl,
 # yamllint, ansible-lint and the tests of its modules over the Ansible collection, and promtool over
-# the alert rules, their tests and the queries of the dashboard. Any output of a checker is an error.
+# the alert rules, their tests and the queries of the dashboard. A checker that prints anything has
+# found an error.
 
 # shellcheck source=vm/common.sh
 . "$(dirname "$0")/common.sh"
@@ -41,7 +42,7 @@ checkpatch_files()
 		# An iterator uses its cursor more than once.
 		include/linux/livepatch.h)	form=--ignore=MACRO_ARG_REUSE ;;
 		include/trace/*)	form=--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE ;;
-		# It builds text from its arguments.
+		# A macro builds text from its arguments.
 		include/linux/livepatch_reloc.h)	form=--ignore=MACRO_ARG_REUSE ;;
 		# Names of libelf.
 		tools/livepatch/convert/*)	form=--ignore=CAMELCASE ;;
@@ -124,7 +125,7 @@ run_author_modules()
 	done
 }
 
-# What make install of klpctl writes, for the checks of units and of the collection.
+# Directory that make install of klpctl writes to, for the checks of units and of the collection.
 INSTALLED=$OBJ/klpctl-root
 
 run_install()

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A livepatch beside each kind of user of ftrace that attaches to a function: in both orders, with
-# one function and with one of a batch of 50, through replace and disable. The function is a system
+# Calls of a function that a livepatch and another user of ftrace share: in both orders, with one
+# function and with one of a batch of 50, through replace and disable. The function is a system
 # call that no other program uses. Each user is checked by what it sees of one call, and each call
 # by its result.
 

@@ -258,7 +258,7 @@ t_twice()
 	convert "$KLP_TMP/$C.ko"
 	klp_expect "exit status" 0 "$STATUS"
 	cp "$KLP_TMP/$C.ko" "$KLP_TMP/once.ko"
-	# There is no annotation to look up.
+	# Without annotations klp-convert needs no System.map.
 	MAP=$KLP_TMP/no.map
 	convert "$KLP_TMP/$C.ko"
 	klp_expect "messages" "" "$SAID"
@@ -434,7 +434,7 @@ t_signed()
 }
 
 klp_setup $T $CHAIN test_klp_patch
-# So that they are removed after a failed test.
+# List them for klp_cleanup(), which removes them after a failed test.
 KLP_KO[livepatch_price]=livepatch-price.ko
 KLP_KO[livepatch_price_fix]=livepatch-price-fix.ko
 

@@ -222,7 +222,7 @@ start_waiting()
 }
 
 # is_waiting PID: return 0 if klpctl sleeps in its wait for a transition, where it catches SIGTERM.
-# It also sleeps, without that, while it reads the patches and one is forced.
+# Reject the sleep of klpctl while it reads a forced patch: SIGTERM is not caught there.
 is_waiting()
 {
 	local caught
