@@ -504,10 +504,15 @@ static struct klp_rt_func *klp_func_at(struct klp_rt_object *obj, unsigned long 
 }
 
 #ifdef CONFIG_KPROBES_ON_FTRACE
-/*
- * Log the kprobes of a function that is redirected by the common @handler of kprobes. Those with
- * a post_handler have an IPMODIFY ops.
- */
+/* Log a kprobe with a post_handler: its ops is an IPMODIFY ops, that of others is not. */
+static void klp_report_kprobe(const char *name, const struct kprobe *probe)
+{
+	if (probe->post_handler)
+		pr_err("function '%s' has a kprobe with post_handler %ps\n", name,
+		       probe->post_handler);
+}
+
+/* Log the kprobes of a function that is redirected by the common @handler of kprobes. */
 static void klp_report_kprobes(const char *name, unsigned long ip, const void *handler)
 {
 	struct kprobe *probe, *member;
@@ -519,17 +524,11 @@ static void klp_report_kprobes(const char *name, unsigned long ip, const void *h
 	probe = get_kprobe((void *)ip);
 	if (!probe)
 		return;
-	if (list_empty(&probe->list)) {
-		pr_err("function '%s' has a kprobe with post_handler %ps\n", name,
-		       probe->post_handler);
-		return;
-	}
 	/* A kprobe that stands for several ones has a list of them. */
-	list_for_each_entry_rcu(member, &probe->list, list) {
-		if (member->post_handler)
-			pr_err("function '%s' has a kprobe with post_handler %ps\n", name,
-			       member->post_handler);
-	}
+	if (list_empty(&probe->list))
+		klp_report_kprobe(name, probe);
+	list_for_each_entry_rcu(member, &probe->list, list)
+		klp_report_kprobe(name, member);
 }
 #else
 static void klp_report_kprobes(const char *name, unsigned long ip, const void *handler)
