@@ -2,12 +2,13 @@
 /*
  * Live patching: what a tool that creates livepatches shares with the kernel. The names and the
  * layout are those of Linux 6.19, for its objtool and klp-build. linux/livepatch.h includes this
- * file. It does not depend on other headers of the kernel, so that tools can include it.
+ * file. Tools can include this file too: it needs only headers that tools/include has.
  */
 
 #ifndef _LINUX_LIVEPATCH_EXTERNAL_H_
 #define _LINUX_LIVEPATCH_EXTERNAL_H_
 
+#include <linux/stringify.h>
 #include <linux/types.h>
 
 /* Names of livepatch relocation sections and symbols, see module-elf-format.rst. */
@@ -68,7 +69,7 @@ struct klp_callbacks {
 	klp_pre_unpatch_t pre_unpatch;
 	klp_post_unpatch_t post_unpatch;
 
-	/* The core's. */
+	/* Unused, see above. */
 	bool post_unpatch_enabled;
 };
 
