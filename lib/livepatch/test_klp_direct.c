@@ -9,7 +9,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "direct.h"
-#include <linux/atomic.h>
+#include "hits.h"
 #include <linux/ftrace.h>
 #include <linux/linkage.h>
 #include <linux/module.h>
@@ -39,20 +39,6 @@ MODULE_PARM_DESC(refusals, "how often to refuse before agreeing, negative for al
 static bool shared;
 module_param(shared, bool, 0444);
 MODULE_PARM_DESC(shared, "whether we give way now (read only)");
-
-static atomic_t hits;
-
-static int hits_get(char *buf, const struct kernel_param *kp)
-{
-	return sysfs_emit(buf, "%d\n", atomic_read(&hits));
-}
-
-static const struct kernel_param_ops hits_ops = {
-	.get = hits_get,
-};
-
-module_param_cb(hits, &hits_ops, NULL, 0444);
-MODULE_PARM_DESC(hits, "how often the trampoline has been called (read only)");
 
 /* Called by the trampoline. */
 notrace void test_klp_direct_hit(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Another user of ftrace with an IPMODIFY ops. ftrace allows one such ops per function, so it
- * blocks a livepatch and is blocked by one. It does not change any call.
+ * Another user of ftrace with an IPMODIFY ops. ftrace allows one such ops per function, so the ops
+ * blocks a livepatch and is blocked by one. Its handler does not change calls by default.
  *
  * With declared=0 the ops has no IPMODIFY flag, and may be on a function that is patched. With
  * divert=1 its handler changes the address at which the call continues.
@@ -9,7 +9,7 @@
  * The parameter can be written at any time, also while a callback holds the lock of the
  * livepatch core, for which loading a module would wait.
  */
-#include <linux/atomic.h>
+#include "hits.h"
 #include <linux/errno.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
@@ -23,20 +23,6 @@ MODULE_PARM_DESC(declared, "declare with the IPMODIFY flag that calls could be c
 static bool divert;
 module_param(divert, bool, 0444);
 MODULE_PARM_DESC(divert, "make the function fail with -EXDEV");
-
-static atomic_t hits;
-
-static int hits_get(char *buf, const struct kernel_param *kp)
-{
-	return sysfs_emit(buf, "%d\n", atomic_read(&hits));
-}
-
-static const struct kernel_param_ops hits_ops = {
-	.get = hits_get,
-};
-
-module_param_cb(hits, &hits_ops, NULL, 0444);
-MODULE_PARM_DESC(hits, "how often the handler has been called (read only)");
 
 /* The other side of a diverted call. It needs no arguments. */
 static long diverted(void)
