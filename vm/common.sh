@@ -113,6 +113,8 @@ elapsed()
 	printf '%dm%02ds' $(($1 / 60)) $(($1 % 60))
 }
 
+locked=
+
 # Lock the build directory until the script ends. The descriptor is closed for children of
 # run_step, or a child that outlives its step would keep the lock.
 lock_build()
